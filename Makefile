@@ -1,0 +1,70 @@
+# fmp4streamer: one Makefile, everything under $(BUILD).
+#
+#   make                       the tools, as a user builds them
+#   make test                  every test that needs no packages beyond scripts/test's list
+#   make STRICT=1              warnings are errors (what our own builds use)
+#   make BUILD=build/asan SAN=address,undefined
+VERSION = 0.1.0
+PREFIX ?= /usr/local
+BUILD ?= build
+CFLAGS ?= -O2 -g
+FLAGS = -std=c11 -D_GNU_SOURCE -I. -DVERSION='"$(VERSION)"' -DDATADIR='"$(PREFIX)/share/fmp4streamer"'
+WARN = -Wall -Wextra -Wpedantic -Wconversion -Wshadow
+ifdef STRICT
+FLAGS += $(WARN) -Werror
+endif
+ifdef SAN
+FLAGS += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
+LDFLAGS += -fsanitize=$(SAN)
+endif
+
+# A tool is a main file named here; every other source goes into the library.
+TOOLS = capture/testcard mux/h264fmp4 serve/fanout
+LIB = $(BUILD)/libfmp4streamer.a
+SOURCES = $(wildcard capture/*.c mux/*.c hls/*.c serve/*.c)
+LIBSRC = $(filter-out $(TOOLS:=.c),$(SOURCES))
+LIBOBJ = $(LIBSRC:%.c=$(BUILD)/%.o)
+BIN = $(foreach t,$(TOOLS),$(BUILD)/$(notdir $(t)))
+UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/%.t,$(wildcard tests/unit/*.c))
+BENCH = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+
+all: $(BIN)
+
+define tool
+$(BUILD)/$(notdir $(1)): $(BUILD)/$(1).o $(LIB)
+	$$(CC) $$(LDFLAGS) -o $$@ $$^
+endef
+$(foreach t,$(TOOLS),$(eval $(call tool,$(t))))
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIB): $(LIBOBJ)
+	rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/tests/%.t: tests/unit/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(LIB) -lpthread
+
+$(BUILD)/bench/%: tests/bench/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(LIB) -lpthread
+
+unit: $(UNIT)
+	prove -e '' $(UNIT)
+
+test: all $(UNIT)
+	BUILD=$(BUILD) prove -e '' $(UNIT) tests/tool/*.t
+
+bench: all $(BENCH)
+	BUILD=$(BUILD) tests/bench/run
+
+lint:
+	BUILD=$(BUILD) tests/lint
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+.PHONY: all unit test bench lint clean

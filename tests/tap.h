@@ -1,0 +1,30 @@
+/* The smallest TAP producer that prove understands: ok(condition, format...), then done(). */
+#ifndef TESTS_TAP_H
+#define TESTS_TAP_H
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static int tap_run, tap_failed;
+
+__attribute__((format(printf, 2, 3))) static int ok(int good, const char *format, ...)
+{
+    va_list ap;
+    printf("%sok %d - ", good ? "" : "not ", ++tap_run);
+    va_start(ap, format);
+    vprintf(format, ap);
+    va_end(ap);
+    printf("\n");
+    fflush(stdout);
+    tap_failed += !good;
+    return good;
+}
+
+/* The plan comes last; the exit status says whether every test passed. */
+static int done(void)
+{
+    printf("1..%d\n", tap_run);
+    return tap_failed != 0;
+}
+
+#endif
