@@ -37,10 +37,20 @@ setsid sh -c '"$0/testcard" | "$0/h264fmp4" | "$0/fanout" -l "$1" -w "$2"' \
 group=$!
 trap 'kill -- "-$group" 2>/dev/null; wait "$group" 2>/dev/null; rm -rf "$temporary"' EXIT
 
-for _ in {1..50}; do
-    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break
-    sleep 0.1
-done
+listening() {
+    for _ in {1..50}; do
+        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && return
+        sleep 0.1
+    done
+    return 1
+}
+
+if ! listening; then
+    report 1 'fanout listens'
+    sed 's/^/# /' "$temporary/log"
+    echo '1..1'
+    exit 1
+fi
 
 for browser in chromium firefox; do
     line=$(tests/browser/play "$browser" "http://127.0.0.1:$port/watch.html" "$seconds" 2>"$temporary/error")
