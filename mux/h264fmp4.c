@@ -1,0 +1,212 @@
+/* h264fmp4: H.264 Annex-B on standard input, fragmented MP4 on standard output. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "capture/au.h"
+#include "capture/option.h"
+#include "mux/muxer.h"
+
+enum {
+    READ_MAX = 128 << 10,
+    SLIDE_MAX = 512 << 10, /* the window is moved back to the front once it is this far along */
+    RATE_MAX = 1000,
+};
+
+#define USAGE "usage: h264fmp4 [-r fps] [-R 0|90|180|270] [-g au|gop]\n"
+
+static struct au_framer framer;
+static struct mux mux;
+static uint8_t buffer[SLIDE_MAX + AU_BYTES_MAX + READ_MAX];
+
+static void fail(int status, const char *what, const char *why)
+{
+    fprintf(stderr, "h264fmp4: %s: %s\n", what, why);
+    exit(status);
+}
+
+static uint64_t clock_us(clockid_t id)
+{
+    struct timespec t;
+    clock_gettime(id, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* All of the list, however the pipe cuts it up. The reader going away is a quiet end. */
+static void write_all(struct iovec *iov, unsigned n)
+{
+    while (n) {
+        ssize_t w = writev(STDOUT_FILENO, iov, n < IOV_MAX ? (int)n : IOV_MAX);
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w < 0 && errno == EPIPE)
+            exit(0);
+        if (w < 0)
+            fail(EXIT_AGAIN, "standard output", strerror(errno));
+        size_t left = (size_t)w;
+        while (n && left >= iov->iov_len) {
+            left -= iov->iov_len;
+            iov++;
+            n--;
+        }
+        if (n) {
+            iov->iov_base = (uint8_t *)iov->iov_base + left;
+            iov->iov_len -= left;
+        }
+    }
+}
+
+static void tell(uint64_t offset)
+{
+    static const struct {
+        unsigned note;
+        const char *text;
+    } table[] = {
+        {MUX_NOTE_RATE_GUESSED, "no capture times and no frame rate (-r): 25 a second assumed"},
+        {MUX_NOTE_BAD_PARAMSET, "damaged parameter set dropped"},
+        {MUX_NOTE_SKIPPED, "skipping to the first picture that decodes alone"},
+    };
+    static unsigned told;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (mux.notes & ~told & table[i].note)
+            fprintf(stderr, "h264fmp4: byte %" PRIu64 ": %s\n", offset, table[i].text);
+    told |= mux.notes;
+    mux.notes = 0;
+}
+
+static void patch_entry(void)
+{
+    mux.patch = 0;
+    if (pwrite(STDOUT_FILENO, MUX_PATCH, 4, (off_t)mux.patch_at) != 4)
+        fail(EXIT_AGAIN, "standard output", strerror(errno));
+}
+
+/* Every access unit that is whole in window[0, len) goes out. Returns the bytes used up; *offset,
+ * of the window in the stream, goes along. */
+static size_t drain(uint8_t *window, size_t len, int end, int live, uint64_t *offset)
+{
+    size_t used = 0;
+    struct au au;
+    enum au_result r;
+    while ((r = au_next(&framer, window + used, len - used, end, &au)) != AU_MORE) {
+        if (r == AU_BAD) {
+            fprintf(stderr, "h264fmp4: byte %" PRIu64 ": no access unit in %zu bytes: dropped\n",
+                    *offset, au.size);
+        } else {
+            uint64_t utc = live ? clock_us(CLOCK_REALTIME) : 0;
+            unsigned n = mux_add(&mux, window + used, &au, (int64_t)clock_us(CLOCK_MONOTONIC), utc);
+            tell(*offset);
+            if (mux.patch)
+                patch_entry();
+            write_all(mux.iov, n);
+        }
+        used += au.size;
+        *offset += au.size;
+    }
+    return used;
+}
+
+static void run(int live)
+{
+    size_t from = 0, to = 0;
+    uint64_t offset = 0;
+    for (;;) {
+        ssize_t r = read(STDIN_FILENO, buffer + to, READ_MAX);
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r < 0)
+            fail(EXIT_AGAIN, "standard input", strerror(errno));
+        to += (size_t)r;
+        from += drain(buffer + from, to - from, r == 0, live, &offset);
+        if (r == 0)
+            break;
+        if (from == to) {
+            from = to = 0;
+        } else if (from >= SLIDE_MAX) {
+            memmove(buffer, buffer + from, to - from);
+            to -= from;
+            from = 0;
+        }
+    }
+    write_all(mux.iov, mux_end(&mux));
+    if (!mux.started)
+        fail(EXIT_BAD_INPUT, "standard input",
+             offset + to ? "no H.264 picture that can be decoded, or no parameter sets"
+                         : "nothing came");
+}
+
+static void parse_options(int argc, char **argv, struct mux_options *opt, const char **mode)
+{
+    static const char *const turns[] = {"0", "90", "180", "270"};
+    int c;
+    while ((c = getopt(argc, argv, "+r:R:g:hV")) != -1) {
+        switch (c) {
+        case 'r':
+            if (option_rate(optarg, RATE_MAX, &opt->rate.num, &opt->rate.den) < 0)
+                fail(EXIT_USAGE, "-r", "not a frame rate between 0 and 1000 (30, 29.97, 30000/1001)");
+            break;
+        case 'R': {
+            unsigned i = 0;
+            while (i < 4 && strcmp(optarg, turns[i]))
+                i++;
+            if (i == 4)
+                fail(EXIT_USAGE, "-R", "not 0, 90, 180 or 270");
+            opt->rotate = i * 90;
+            break;
+        }
+        case 'g':
+            if (strcmp(optarg, "au") && strcmp(optarg, "gop"))
+                fail(EXIT_USAGE, "-g", "not au or gop");
+            *mode = optarg;
+            break;
+        case 'h':
+            fputs(USAGE, stdout);
+            exit(0);
+        case 'V':
+            puts("h264fmp4 " VERSION);
+            exit(0);
+        default:
+            fputs(USAGE, stderr);
+            exit(EXIT_USAGE);
+        }
+    }
+    if (optind < argc)
+        fail(EXIT_USAGE, argv[optind], "no such argument; the stream comes on standard input");
+}
+
+int main(int argc, char **argv)
+{
+    struct mux_options opt = {.mode = MUX_AU};
+    const char *mode = NULL;
+    struct stat in, out;
+    parse_options(argc, argv, &opt, &mode);
+    signal(SIGPIPE, SIG_IGN);
+    if (fstat(STDOUT_FILENO, &out) < 0)
+        fail(EXIT_USAGE, "standard output", strerror(errno));
+    if (fstat(STDIN_FILENO, &in) < 0)
+        fail(EXIT_USAGE, "standard input", strerror(errno));
+    if (isatty(STDOUT_FILENO))
+        fail(EXIT_USAGE, "standard output", "a terminal; send the video to a file or a pipe");
+    int file = S_ISREG(out.st_mode);
+    opt.mode = mode ? (mode[0] == 'g' ? MUX_GOP : MUX_AU) : file ? MUX_GOP : MUX_AU;
+    opt.live = !S_ISREG(in.st_mode);
+    int flags = fcntl(STDOUT_FILENO, F_GETFL);
+    off_t base = file ? lseek(STDOUT_FILENO, 0, SEEK_CUR) : -1;
+    if (base >= 0 && flags >= 0 && !(flags & O_APPEND)) {
+        opt.patchable = 1;
+        opt.base = (uint64_t)base;
+    }
+    mux_init(&mux, &opt);
+    au_init(&framer);
+    run(opt.live);
+    return 0;
+}

@@ -1,0 +1,26 @@
+/* The init segment: ftyp and moov of one H.264 track (14496-12 4.3, 8.2; 14496-15 5.3.3, 5.4.2). */
+#ifndef MUX_INIT_H
+#define MUX_INIT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mux/paramstore.h"
+
+enum {
+    TRACK_ID = 1,
+    INIT_BYTES_MAX = 128 << 10, /* with a full store of the longest sets; 700 bytes as a rule */
+};
+
+struct init_place {
+    size_t entry_type; /* offset of the sample entry's four characters, avc1 */
+};
+
+/* Writes ftyp and moov and returns their length, or 0 when there is no usable parameter set or no
+ * room. sps_id: the SPS the first picture uses; it comes first in the avcC and gives the size.
+ * rotate: degrees clockwise a player is to turn the picture, 0, 90, 180 or 270. Marks what the
+ * avcC holds in the store. */
+size_t init_write(uint8_t *out, size_t cap, struct paramstore *store, unsigned sps_id,
+                  unsigned rotate, struct init_place *place);
+
+#endif

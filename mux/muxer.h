@@ -1,0 +1,104 @@
+/* Access units in, fragmented MP4 out: the whole of h264fmp4 but for reading and writing.
+ *
+ * Nothing is copied on the way to a pipe: the muxer answers with an iovec list that points into its
+ * own headers and into the caller's window, where it has overwritten 4-byte start codes with NAL
+ * unit lengths.
+ *
+ * To a pipe (MUX_AU) each access unit is a fragment the moment it is there. Its duration cannot be
+ * known yet, so sample n takes the interval from n - 1 to n: nothing is guessed, nothing is held
+ * back, all is one interval late in media time. An interval of over a second is a gap in tfdt.
+ * To a file (MUX_GOP) each group of pictures is a fragment with its true times; mfra at the end. */
+#ifndef MUX_MUXER_H
+#define MUX_MUXER_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "capture/au.h"
+#include "mux/frag.h"
+#include "mux/init.h"
+#include "mux/paramstore.h"
+#include "mux/timing.h"
+
+enum mux_mode { MUX_AU, MUX_GOP };
+
+enum {
+    GOP_SAMPLES_MAX = 4096,
+    GOP_BYTES_MAX = 32 << 20,
+    GOP_TICKS_MAX = 10 * TIMESCALE, /* a kill costs no more than this */
+    TFRA_MAX = 65536,               /* entries; beyond, every second one is dropped */
+    TFRA_ENTRY_BYTES = 19,
+    MFRA_FIXED = 48,
+    MUX_IOV_MAX = 2 * AU_NALS_MAX + 8,
+};
+
+/* What the caller may want to tell, as bits of mux.notes; the caller clears them. */
+enum mux_note {
+    MUX_NOTE_RATE_GUESSED = 1, /* no time stamps and no rate: 25 a second */
+    MUX_NOTE_BAD_PARAMSET = 2, /* a damaged parameter set was dropped */
+    MUX_NOTE_SKIPPED = 4,      /* access units before the first that decodes alone were dropped */
+};
+
+struct mux_options {
+    enum mux_mode mode;
+    int patchable;   /* the output is a file: its sample entry can be changed afterwards */
+    int live;        /* the input is a pipe or a device */
+    uint64_t base;   /* bytes in front of ours in that file */
+    unsigned rotate; /* degrees clockwise: 0, 90, 180, 270 */
+    struct rate rate;
+};
+
+struct tfra_entry {
+    uint64_t time, moof;
+};
+
+struct mux {
+    struct mux_options opt;
+    struct paramstore store;
+    struct timing timing;
+    unsigned notes;
+    int started;          /* an access unit that decodes alone has been seen */
+    int no_idr;           /* the stream began without an IDR: recovery points are sync samples */
+    uint64_t written;     /* bytes handed out so far */
+    uint32_t sequence;    /* of the last fragment */
+    int64_t tick;         /* time of the last access unit */
+    uint32_t duration;    /* of the last sample */
+    uint64_t patch_at;    /* where the sample entry's type lies in the output */
+    int patch;            /* the caller is to write MUX_PATCH there, once, and clear this */
+    int in_band;          /* the output says avc3 already */
+    struct iovec iov[MUX_IOV_MAX];
+    unsigned iovs;
+    uint8_t lengths[AU_NALS_MAX][4];
+    uint8_t init[INIT_BYTES_MAX];
+    uint8_t head[PRFT_BYTES + FRAG_FIXED + FRAG_PER_SAMPLE * GOP_SAMPLES_MAX];
+    /* MUX_GOP: the group being gathered. */
+    uint8_t gop[2][GOP_BYTES_MAX]; /* one is being gathered while the other is written */
+    unsigned gathering;
+    struct frag_sample sample[GOP_SAMPLES_MAX];
+    uint32_t samples;
+    size_t gop_bytes;
+    int64_t gop_tick;  /* of its first sample */
+    uint64_t gop_utc;  /* or 0 */
+    int gop_sync;      /* its first sample is a sync sample */
+    struct tfra_entry tfra[TFRA_MAX];
+    uint32_t tfras;
+    uint32_t tfra_stride, tfra_phase;
+    uint8_t mfra[TFRA_MAX * TFRA_ENTRY_BYTES + MFRA_FIXED];
+};
+
+#define MUX_PATCH "avc3"
+
+/* `m` is static or from calloc: all zero. */
+void mux_init(struct mux *m, const struct mux_options *opt);
+
+/* Takes one access unit, whose window it may change, and returns how many of m->iov are to be
+ * written, in order, before the next call; 0 when there is nothing yet.
+ * arrival_us: CLOCK_MONOTONIC when it was complete; utc_us: the wall clock then, or 0 (a file). */
+unsigned mux_add(struct mux *m, uint8_t *window, const struct au *au, int64_t arrival_us,
+                 uint64_t utc_us);
+
+/* The end of the stream: the last fragment and mfra, as mux_add(). */
+unsigned mux_end(struct mux *m);
+
+#endif

@@ -1,0 +1,48 @@
+/* When each access unit was taken, as a strictly rising time of 90 kHz ticks from the first.
+ *
+ * The sources, best first: the capture time in the stream (MISB ST 0604), a rate given by the user,
+ * the rate in the SPS (E.2.1: time_scale / num_units_in_tick / 2), the time of arrival (a live
+ * pipe), 25 a second. The source is chosen at the first access unit and stays. */
+#ifndef MUX_TIMING_H
+#define MUX_TIMING_H
+
+#include <stdint.h>
+
+#include "capture/misb.h"
+#include "capture/paramset.h"
+
+enum { TIMESCALE = 90000, TICKS_NOMINAL = TIMESCALE / 30 };
+
+enum time_source { TIME_UNSET, TIME_MISB, TIME_RATE, TIME_ARRIVAL };
+
+struct rate {
+    uint32_t num, den; /* num / den pictures a second; num = 0: not known */
+};
+
+struct timing {
+    enum time_source source;
+    struct rate rate;  /* TIME_RATE, and the first interval of the others where known */
+    int guessed;       /* nothing gave a rate: 25 a second was taken */
+    uint64_t count;    /* access units timed */
+    int64_t zero;      /* the clock's microseconds at tick 0 */
+    int64_t last_us;   /* the last access unit, microseconds from tick 0 */
+    int64_t step_us;   /* the last interval */
+    int64_t last_tick; /* what was returned last */
+};
+
+/* 0 or a rate the SPS gives: between 1/10 and 1000 a second, anything else is taken for rubbish. */
+struct rate timing_sps_rate(const struct sps *sps);
+
+/* Chooses the source. given: -r, or num = 0. stamped: the first access unit carries a stamp.
+ * live: the input is a pipe or a device, so arrival times mean something. */
+void timing_init(struct timing *t, int stamped, struct rate given, struct rate sps, int live);
+
+/* The time of the next access unit in ticks: 0 for the first, then always more than the last.
+ * stamp: its capture time or NULL; arrival_us: any steady clock. A stamp that is missing, goes
+ * backwards, or says that its clock jumped, repeats the last interval instead. */
+int64_t timing_next(struct timing *t, const struct misb_stamp *stamp, int64_t arrival_us);
+
+/* The interval to assume before there is a second access unit, in ticks. */
+int64_t timing_first_interval(const struct timing *t);
+
+#endif
