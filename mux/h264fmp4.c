@@ -13,13 +13,13 @@
 #include <unistd.h>
 
 #include "capture/au.h"
-#include "capture/option.h"
+#include "capture/exit.h"
+#include "capture/rate.h"
 #include "mux/muxer.h"
 
 enum {
     READ_MAX = 128 << 10,
     SLIDE_MAX = 512 << 10, /* the window is moved back to the front once it is this far along */
-    RATE_MAX = 1000,
 };
 
 #define USAGE "usage: h264fmp4 [-r fps] [-R 0|90|180|270] [-g au|gop]\n"
@@ -151,8 +151,8 @@ static void parse_options(int argc, char **argv, struct mux_options *opt, const 
     while ((c = getopt(argc, argv, "+r:R:g:hV")) != -1) {
         switch (c) {
         case 'r':
-            if (option_rate(optarg, RATE_MAX, &opt->rate.num, &opt->rate.den) < 0)
-                fail(EXIT_USAGE, "-r", "not a frame rate between 0 and 1000 (30, 29.97, 30000/1001)");
+            if (rate_parse(optarg, &opt->rate) < 0)
+                fail(EXIT_USAGE, "-r", "not a frame rate of 0.1 to 240 (30, 29.97, 30000/1001)");
             break;
         case 'R': {
             unsigned i = 0;

@@ -59,14 +59,15 @@ static void look(struct mux *m, const uint8_t *window, const struct au *au, stru
 }
 
 /* Whether this NAL unit goes into the sample. A pipe keeps parameter sets in front of the pictures,
- * so that a reader of one endless response follows a change of size; a file has them in its
- * avcC. */
+ * so that a reader of one endless response follows a change of size. A file has them in its avcC,
+ * until one changes: from then on it keeps all, since decoders drop the PPSs of an SPS they see
+ * replaced. */
 static int keeps(const struct mux *m, const uint8_t *window, const struct au_nal *n)
 {
     enum nal_type t = nal_type(n->header);
     if (is_transport(t))
         return 0;
-    if (is_paramset(t) && m->opt.patchable)
+    if (is_paramset(t) && m->opt.patchable && !m->in_band)
         return !paramstore_in_config(&m->store, window + n->at, n->len);
     return 1;
 }

@@ -10,14 +10,11 @@
 
 #include "capture/misb.h"
 #include "capture/paramset.h"
+#include "capture/rate.h"
 
 enum { TIMESCALE = 90000, TICKS_NOMINAL = TIMESCALE / 30 };
 
 enum time_source { TIME_UNSET, TIME_MISB, TIME_RATE, TIME_ARRIVAL };
-
-struct rate {
-    uint32_t num, den; /* num / den pictures a second; num = 0: not known */
-};
 
 struct timing {
     enum time_source source;
@@ -30,7 +27,7 @@ struct timing {
     int64_t last_tick; /* what was returned last */
 };
 
-/* 0 or a rate the SPS gives: between 1/10 and 1000 a second, anything else is taken for rubbish. */
+/* The rate the SPS gives, or num = 0: what is not between 1/10 and 1000 a second is rubbish. */
 struct rate timing_sps_rate(const struct sps *sps);
 
 /* Chooses the source. given: -r, or num = 0. stamped: the first access unit carries a stamp.
