@@ -16,9 +16,10 @@
 #include <stdint.h>
 
 enum {
-    CARDENC_AUD = 6,         /* bytes of an access unit delimiter with its start code */
-    CARDENC_SETS_MAX = 128,  /* SPS and PPS */
-    CARDENC_EXTRA_MAX = 512, /* everything in an access unit but macroblocks */
+    CARDENC_AUD = 6,              /* bytes of an access unit delimiter with its start code */
+    CARDENC_SETS_MAX = 128,       /* SPS and PPS */
+    CARDENC_EXTRA_MAX = 512,      /* everything in an access unit but macroblocks */
+    CARDENC_PICTURE_BITS = 90000, /* more than pictures of any size take, on average */
 };
 
 struct cardenc {
@@ -52,7 +53,8 @@ size_t cardenc_unit(struct cardenc *e, struct picture *picture, int key,
 /* Writes SPS and PPS with start codes (CARDENC_SETS_MAX bytes at most), returns their length. */
 size_t cardenc_sets(uint8_t *out, unsigned width, unsigned height, struct rate rate);
 
-/* level_idc of Table A-1: the lowest with the frame size, macroblock rate and sides. */
+/* level_idc of Table A-1: the lowest that has the frame size, its sides, the macroblocks a second,
+ * and the bits a second at one keyframe a second. */
 unsigned cardenc_level(unsigned width, unsigned height, struct rate rate);
 
 #endif

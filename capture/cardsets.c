@@ -9,22 +9,36 @@ enum { NAL_SPS = 0x67, NAL_PPS = 0x68 };
 unsigned cardenc_level(unsigned width, unsigned height, struct rate rate)
 {
     static const struct {
-        uint32_t idc, mb_per_second, mb_per_frame;
+        uint32_t idc, mb_per_second, mb_per_frame, bits; /* bits: thousands a second */
     } levels[] = {
-        {10, 1485, 99},         {11, 3000, 396},      {12, 6000, 396},       {13, 11880, 396},
-        {21, 19800, 792},       {22, 20250, 1620},    {30, 40500, 1620},     {31, 108000, 3600},
-        {32, 216000, 5120},     {40, 245760, 8192},   {42, 522240, 8704},    {50, 589824, 22080},
-        {51, 983040, 36864},    {52, 2073600, 36864}, {60, 4177920, 139264}, {61, 8355840, 139264},
-        {62, 16711680, 139264},
+        {10, 1485, 99, 64},
+        {11, 3000, 396, 192},
+        {12, 6000, 396, 384},
+        {13, 11880, 396, 768},
+        {20, 11880, 396, 2000},
+        {21, 19800, 792, 4000},
+        {22, 20250, 1620, 4000},
+        {30, 40500, 1620, 10000},
+        {31, 108000, 3600, 14000},
+        {32, 216000, 5120, 20000},
+        {40, 245760, 8192, 20000},
+        {41, 245760, 8192, 50000},
+        {42, 522240, 8704, 50000},
+        {50, 589824, 22080, 135000},
+        {51, 983040, 36864, 240000},
+        {52, 2073600, 36864, 240000},
+        {60, 4177920, 139264, 240000},
+        {61, 8355840, 139264, 480000},
+        {62, 16711680, 139264, 800000},
     };
     uint32_t mbw = (width + 15) / 16, mbh = (height + 15) / 16, mbs = mbw * mbh, i = 0;
 
-    while (i < sizeof levels / sizeof *levels - 1) {
-        uint32_t max = levels[i].mb_per_frame;
-        if (mbs <= max && mbw * mbw <= 8 * max && mbh * mbh <= 8 * max &&
-            (uint64_t)mbs * rate.num <= (uint64_t)levels[i].mb_per_second * rate.den)
+    for (; i < sizeof levels / sizeof *levels - 1; i++) {
+        uint64_t frame = levels[i].mb_per_frame, den = rate.den;
+        if (mbs <= frame && mbw * mbw <= 8 * frame && mbh * mbh <= 8 * frame &&
+            (uint64_t)mbs * rate.num <= levels[i].mb_per_second * den &&
+            (uint64_t)CARDENC_PICTURE_BITS * rate.num <= levels[i].bits * 1000 * den)
             break;
-        i++;
     }
     return levels[i].idc;
 }
