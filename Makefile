@@ -4,6 +4,7 @@
 #   make test                  every test that needs no packages beyond scripts/test's list
 #   make STRICT=1              warnings are errors (what our own builds use)
 #   make BUILD=build/asan SAN=address,undefined
+#   make fuzz TIME=60 [TARGET=misb]    every fuzzer, or one, for so many seconds
 VERSION = 0.1.0
 PREFIX ?= /usr/local
 BUILD ?= build
@@ -27,6 +28,9 @@ LIBOBJ = $(LIBSRC:%.c=$(BUILD)/%.o)
 BIN = $(foreach t,$(TOOLS),$(BUILD)/$(notdir $(t)))
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/%.t,$(wildcard tests/unit/*.c))
 BENCH = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+FUZZ = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
+FUZZOBJ = $(LIBSRC:%.c=$(BUILD)/fuzz/%.o)
+FUZZCC = clang $(FLAGS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 
 all: $(BIN)
 
@@ -51,14 +55,30 @@ $(BUILD)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $<
 
+$(BUILD)/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	$(FUZZCC) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZOBJ)
+	@mkdir -p $(@D)
+	$(FUZZCC) -fsanitize=fuzzer -MMD -MP -MF $@.d -o $@ $< $(FUZZOBJ)
+.SECONDARY: $(FUZZOBJ)
+
+# Everything the suite runs.
+built: all $(UNIT) $(BENCH) $(FUZZ)
+
 unit: $(UNIT)
 	prove -e '' $(UNIT)
 
-test: all $(UNIT)
+test: built
 	BUILD=$(BUILD) prove -e '' $(UNIT) tests/tool/*.t
 
 bench: all $(BENCH)
 	BUILD=$(BUILD) tests/bench/run
+
+TIME ?= 60
+fuzz: $(if $(TARGET),$(BUILD)/fuzz/$(TARGET),$(FUZZ))
+	BUILD=$(BUILD) tests/fuzz/run $(TIME) $(notdir $^)
 
 lint:
 	BUILD=$(BUILD) tests/lint
@@ -67,4 +87,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all unit test bench lint clean
+.PHONY: all built unit test bench fuzz lint clean

@@ -4,7 +4,7 @@
 #include "tests/bench/bench.h"
 #include <sys/uio.h>
 
-enum { ROOM = 4 << 20, CHUNK = 64 << 10, NALS_MAX = 64, FRAGMENT_HEAD = 108 };
+enum { ROOM = 1 << 20, CHUNK = 64 << 10, NALS_MAX = 64, FRAGMENT_HEAD = 108 };
 
 static const uint8_t head_template[FRAGMENT_HEAD] =
     "\0\0\0\x64moof\0\0\0\x10mfhd\0\0\0\0\0\0\0\0\0\0\0\x4ctraf\0\0\0\x10tfhd\0\2\0\0\0\0\0\1"
