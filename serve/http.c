@@ -1,0 +1,232 @@
+#include "serve/http.h"
+
+#include <string.h>
+#include <strings.h>
+
+struct span {
+    const char *p;
+    size_t len;
+};
+
+/* The end of the head: behind the first empty line. 0 when there is none yet. Lines may end in LF
+ * alone (RFC 9112 2.2). */
+static size_t head_end(const char *buf, size_t len)
+{
+    const char *p = buf, *end = buf + len, *lf;
+    while ((lf = memchr(p, '\n', (size_t)(end - p)))) {
+        size_t line = (size_t)(lf - p);
+        if (lf != buf && (line == 0 || (line == 1 && *p == '\r')))
+            return (size_t)(lf + 1 - buf);
+        p = lf + 1;
+    }
+    return 0;
+}
+
+/* Cuts a line off the front of *rest, without its line end. */
+static struct span cut_line(struct span *rest)
+{
+    const char *lf = memchr(rest->p, '\n', rest->len);
+    struct span line = {rest->p, (size_t)(lf - rest->p)};
+    rest->len -= line.len + 1;
+    rest->p = lf + 1;
+    if (line.len && line.p[line.len - 1] == '\r')
+        line.len--;
+    return line;
+}
+
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+/* Nothing that could mean another place to the file system than to us: no control characters, no
+ * backslash, no "." or ".." segment (RFC 3986 5.2.4), whether it came encoded or not. */
+static int clean_path(const char *path)
+{
+    for (const char *p = path; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 127 || *p == '\\')
+            return 0;
+    for (const char *p = path; (p = strchr(p, '/')); p++) {
+        size_t segment = strcspn(p + 1, "/");
+        if ((segment == 1 && p[1] == '.') || (segment == 2 && p[1] == '.' && p[2] == '.'))
+            return 0;
+    }
+    return 1;
+}
+
+static int decode_path(struct span target, char out[HTTP_PATH_MAX])
+{
+    size_t n = 0;
+    if (!target.len || target.p[0] != '/')
+        return -1;
+    for (size_t i = 0; i < target.len && target.p[i] != '?' && target.p[i] != '#'; i++) {
+        int c = (unsigned char)target.p[i];
+        if (c == '%') {
+            if (target.len - i < 3 || hex(target.p[i + 1]) < 0 || hex(target.p[i + 2]) < 0)
+                return -1;
+            c = hex(target.p[i + 1]) << 4 | hex(target.p[i + 2]);
+            i += 2;
+        }
+        if (c == 0 || n + 1 >= HTTP_PATH_MAX)
+            return -1;
+        out[n++] = (char)c;
+    }
+    out[n] = 0;
+    return clean_path(out) ? 0 : -1;
+}
+
+static int request_line(struct span line, struct http_request *req)
+{
+    const char *sp = memchr(line.p, ' ', line.len);
+    if (!sp || sp == line.p)
+        return -1;
+    size_t method = (size_t)(sp - line.p);
+    req->method = method == 3 && !memcmp(line.p, "GET", 3)    ? HTTP_GET
+                  : method == 4 && !memcmp(line.p, "HEAD", 4) ? HTTP_HEAD
+                                                              : HTTP_OTHER;
+    struct span rest = {sp + 1, line.len - method - 1};
+    const char *sp2 = memchr(rest.p, ' ', rest.len);
+    if (!sp2)
+        return -1;
+    struct span target = {rest.p, (size_t)(sp2 - rest.p)};
+    struct span version = {sp2 + 1, rest.len - target.len - 1};
+    if (version.len != 8 || memcmp(version.p, "HTTP/1.", 7) != 0)
+        return -1;
+    if (version.p[7] != '0' && version.p[7] != '1')
+        return -1;
+    req->minor = version.p[7] - '0';
+    req->keep_alive = req->minor;
+    return decode_path(target, req->path);
+}
+
+static int is_field(struct span name, const char *want)
+{
+    return name.len == strlen(want) && strncasecmp(name.p, want, name.len) == 0;
+}
+
+/* Whether a comma-separated list holds this token. */
+static int has_token(struct span v, const char *token)
+{
+    size_t n = strlen(token);
+    for (size_t i = 0; i + n <= v.len; i++) {
+        int starts = i == 0 || v.p[i - 1] == ',' || v.p[i - 1] == ' ' || v.p[i - 1] == '\t';
+        int ends = i + n == v.len || v.p[i + n] == ',' || v.p[i + n] == ' ' || v.p[i + n] == '\t';
+        if (starts && ends && strncasecmp(v.p + i, token, n) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+static int contains(struct span v, const char *text)
+{
+    size_t n = strlen(text);
+    for (size_t i = 0; i + n <= v.len; i++)
+        if (memcmp(v.p + i, text, n) == 0)
+            return 1;
+    return 0;
+}
+
+/* Digits from v on; stops at the first other character. Returns how many, 0 for none or overflow. */
+static size_t number(struct span v, uint64_t *out)
+{
+    size_t i = 0;
+    *out = 0;
+    for (; i < v.len && v.p[i] >= '0' && v.p[i] <= '9'; i++) {
+        if (i == 18)
+            return 0;
+        *out = *out * 10 + (uint64_t)(v.p[i] - '0');
+    }
+    return i;
+}
+
+/* bytes=N-, bytes=N-M, bytes=-N. A header of several ranges, or one that makes no sense, is ignored,
+ * as RFC 9110 14.2 allows. */
+static void read_range(struct span v, struct http_request *req)
+{
+    if (v.len < 7 || strncasecmp(v.p, "bytes=", 6) != 0)
+        return;
+    v = (struct span){v.p + 6, v.len - 6};
+    uint64_t first = 0, last = UINT64_MAX;
+    size_t n = number(v, &first);
+    if (n == v.len || v.p[n] != '-')
+        return;
+    struct span rest = {v.p + n + 1, v.len - n - 1};
+    if (rest.len && number(rest, &last) != rest.len)
+        return;
+    if ((n == 0 && rest.len == 0) || (n && last < first))
+        return;
+    req->has_range = 1;
+    req->suffix = n == 0;
+    req->first = n == 0 ? last : first;
+    req->last = n == 0 ? UINT64_MAX : last;
+}
+
+static int header_field(struct span name, struct span v, struct http_request *req)
+{
+    uint64_t length;
+    if (is_field(name, "Connection")) {
+        if (has_token(v, "close"))
+            req->keep_alive = 0;
+        else if (req->minor == 0 && has_token(v, "keep-alive"))
+            req->keep_alive = 1;
+    } else if (is_field(name, "Content-Length")) {
+        if (!v.len || number(v, &length) != v.len)
+            return -1;
+        req->has_body |= length != 0;
+    } else if (is_field(name, "Transfer-Encoding")) {
+        req->has_body = 1;
+    } else if (is_field(name, "Range")) {
+        read_range(v, req);
+    } else if (is_field(name, "User-Agent")) {
+        req->firefox = contains(v, "Firefox/");
+    }
+    return 0;
+}
+
+static int header_line(struct span line, struct http_request *req)
+{
+    const char *colon = memchr(line.p, ':', line.len);
+    if (!colon || colon == line.p || memchr(line.p, 0, line.len))
+        return -1;
+    struct span name = {line.p, (size_t)(colon - line.p)};
+    struct span v = {colon + 1, line.len - name.len - 1};
+    /* A folded line or a space before the colon: RFC 9112 5.1 and 5.2 say to refuse. */
+    for (size_t i = 0; i < name.len; i++)
+        if (name.p[i] <= ' ' || name.p[i] == 127)
+            return -1;
+    while (v.len && (*v.p == ' ' || *v.p == '\t'))
+        v = (struct span){v.p + 1, v.len - 1};
+    while (v.len && (v.p[v.len - 1] == ' ' || v.p[v.len - 1] == '\t'))
+        v.len--;
+    return header_field(name, v, req);
+}
+
+int http_parse(const char *buf, size_t len, struct http_request *req)
+{
+    memset(req, 0, sizeof *req);
+    /* Empty lines in front of a request are to be ignored (RFC 9112 2.2). */
+    size_t skip = 0;
+    while (skip < len && (buf[skip] == '\r' || buf[skip] == '\n'))
+        skip++;
+    size_t head = head_end(buf + skip, len - skip);
+    if (!head) {
+        /* What cannot be the beginning of a request need not be waited for. */
+        int control = skip < len && ((unsigned char)buf[skip] < 'A' || buf[skip] > 'Z');
+        return control ? HTTP_BAD : HTTP_MORE;
+    }
+    struct span rest = {buf + skip, head};
+    if (request_line(cut_line(&rest), req) < 0)
+        return HTTP_BAD;
+    while (rest.len) {
+        struct span line = cut_line(&rest);
+        if (line.len && header_line(line, req) < 0)
+            return HTTP_BAD;
+    }
+    return (int)(skip + head);
+}

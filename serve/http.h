@@ -1,0 +1,35 @@
+/* The head of an HTTP/1.x request (RFC 9112 2.2, 3, 5; RFC 9110 14.1.2), as little of it as this
+ * server needs. */
+#ifndef SERVE_HTTP_H
+#define SERVE_HTTP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    HTTP_PATH_MAX = 1024, /* decoded, with its zero */
+    HTTP_MORE = 0,
+    HTTP_BAD = -1,
+};
+
+enum http_method { HTTP_GET, HTTP_HEAD, HTTP_OTHER };
+
+struct http_request {
+    enum http_method method;
+    int minor;                /* HTTP/1.minor, 0 or 1 */
+    int keep_alive;           /* the connection may serve another request after this one */
+    int has_body;             /* a body follows the head */
+    int has_range;            /* one well-formed range of bytes: first-last */
+    uint64_t first, last;     /* UINT64_MAX: last is open; first is the suffix length then */
+    int suffix;               /* bytes=-N */
+    int firefox;              /* "Firefox/" in the User-Agent */
+    char path[HTTP_PATH_MAX]; /* percent-decoded, no query; begins with / */
+};
+
+/* Reads the head at buf[0, len). Returns its length (the empty line included), HTTP_MORE when it is
+ * not all there, HTTP_BAD when it is no request this server answers: bytes that do not belong
+ * there, another protocol version, a path that is too long, holds a zero or a dot segment once
+ * decoded, or lengths that contradict each other. buf need not end in a zero. */
+int http_parse(const char *buf, size_t len, struct http_request *req);
+
+#endif

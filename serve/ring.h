@@ -1,0 +1,123 @@
+/* The newest fragments of one stream, in memory: written once, read by any number.
+ *
+ * The writer never waits and never looks at readers; a reader that is lapped loses. The layout is a
+ * wire format, meant to be shared between programs:
+ *
+ *   0      struct ring_header            magic, version, sizes, tail, head
+ *   4096   struct ring_init[INIT_SLOTS]  the init segment of each epoch still reachable
+ *   ...    struct ring_slot[entries]     the index: fragment i is in slot i % entries
+ *   ...    data                          data_bytes of fragments, each in one piece
+ *
+ * Positions are absolute: byte p lies at p % data_bytes, and everything below `tail` may have been
+ * overwritten. `head` counts fragments published; they are numbered from 0.
+ *
+ * Order. Writer: tail (relaxed), release fence, bytes and index slot, head (release). Reader: head
+ * (acquire), slot and bytes, acquire fence, tail and head again. A reader that finds its fragment
+ * at or above tail, and its slot not yet reused, has read what was written. */
+#ifndef SERVE_RING_H
+#define SERVE_RING_H
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    RING_VERSION = 1,
+    RING_INIT_SLOTS = 8,
+    RING_INIT_BYTES = 16368, /* the longest init segment a ring takes */
+    RING_WORDS = 10,         /* of an index slot */
+    RING_ENTRIES = 8192,     /* 34 s at 240 frames a second, 4.5 min at 30 */
+    RING_DATA_BYTES = 32 << 20,
+    RING_SYNC = 1, /* flag: the first sample is a sync sample */
+};
+
+#define RING_MAGIC 0x676e697234706d66u /* "fmp4ring" */
+
+struct ring_header {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t entries;
+    uint64_t data_bytes;
+    uint64_t data_at;          /* offset of the data from the start */
+    _Atomic uint64_t tail;     /* the oldest byte that is still whole */
+    _Atomic uint64_t head;     /* fragments published */
+    _Atomic uint64_t last_key; /* number of the newest sync fragment, plus 1; 0 = none yet */
+    _Atomic uint32_t epoch;    /* of the newest init segment; 0 = none yet */
+    uint32_t reserved;
+};
+
+struct ring_init {
+    _Atomic uint32_t epoch; /* 0 = empty */
+    uint32_t size;
+    uint32_t timescale;
+    uint32_t reserved;
+    uint8_t bytes[RING_INIT_BYTES];
+};
+
+struct ring_slot {
+    _Atomic uint64_t word[RING_WORDS];
+};
+
+static_assert(sizeof(struct ring_header) == 64, "wire format");
+static_assert(offsetof(struct ring_header, tail) == 32, "wire format");
+static_assert(offsetof(struct ring_header, head) == 40, "wire format");
+static_assert(offsetof(struct ring_header, epoch) == 56, "wire format");
+static_assert(sizeof(struct ring_init) == 16384, "wire format");
+static_assert(sizeof(struct ring_slot) == 80, "wire format");
+static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics between processes must be lock-free");
+
+/* A fragment as the index describes it, so that no reader parses a box. */
+struct ring_frag {
+    uint64_t pos;      /* absolute position of its first byte */
+    uint64_t dts;      /* ticks */
+    uint64_t utc_us;   /* capture time of its first sample, or 0 */
+    uint32_t size;     /* bytes */
+    uint32_t duration; /* ticks, all samples */
+    uint32_t epoch;
+    uint32_t flags; /* RING_SYNC */
+    uint16_t samples;
+    uint16_t moof_at, sequence_at, tfdt_at, payload_at; /* from the fragment's first byte */
+    uint16_t duration_at, duration_n, duration_step;    /* 32-bit sample durations */
+    uint16_t flags_at, flags_n, flags_step;             /* 32-bit sample flags */
+    uint16_t first_flags_at;                            /* or 0 */
+};
+
+struct ring {
+    struct ring_header *header;
+    struct ring_init *init;
+    struct ring_slot *slot;
+    uint8_t *data;
+    uint64_t next; /* writer: where the next fragment goes */
+};
+
+/* Bytes of memory a ring takes. */
+size_t ring_bytes(uint64_t data_bytes, uint32_t entries);
+
+/* Makes an empty ring in zeroed memory of ring_bytes(), page-aligned, and attaches to it as its
+ * writer. */
+void ring_format(struct ring *r, void *memory, uint64_t data_bytes, uint32_t entries);
+
+/* Publishes an init segment: the fragments put from now on belong to a new epoch. Returns -1 when
+ * it is longer than RING_INIT_BYTES. */
+int ring_put_init(struct ring *r, const uint8_t *bytes, size_t size, uint32_t timescale);
+
+/* Publishes a fragment; pos, size and epoch of *frag are set here. Returns -1 when it is longer
+ * than a quarter of the ring, or there is no init segment yet. */
+int ring_put(struct ring *r, struct ring_frag *frag, const uint8_t *bytes, size_t size);
+
+/* Readers. */
+uint64_t ring_head(const struct ring *r);
+/* Number of the newest sync fragment; -1 when there is none. */
+int64_t ring_last_key(const struct ring *r);
+/* Looks fragment i up. Returns -1 when it is not there: not yet, or no more. */
+int ring_get(const struct ring *r, uint64_t i, struct ring_frag *frag);
+const uint8_t *ring_data(const struct ring *r, const struct ring_frag *frag);
+/* The fragment's bytes have not been overwritten up to now. */
+int ring_whole(const struct ring *r, const struct ring_frag *frag);
+/* The same, with at least an eighth of the ring to go: reading may begin. */
+int ring_safe(const struct ring *r, const struct ring_frag *frag);
+/* The init segment of an epoch, or NULL when it is no more. */
+const struct ring_init *ring_init_of(const struct ring *r, uint32_t epoch);
+
+#endif
