@@ -64,8 +64,9 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZOBJ)
 	$(FUZZCC) -fsanitize=fuzzer -MMD -MP -MF $@.d -o $@ $< $(FUZZOBJ)
 .SECONDARY: $(FUZZOBJ)
 
-# Everything the suite runs.
-built: all $(UNIT) $(BENCH) $(FUZZ)
+# Everything the suite runs; the unit tests alone.
+built: all units $(BENCH) $(FUZZ)
+units: $(UNIT)
 
 unit: $(UNIT)
 	prove -e '' $(UNIT)
@@ -87,4 +88,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all built unit test bench fuzz lint clean
+.PHONY: all built units unit test bench fuzz lint clean
