@@ -1,0 +1,311 @@
+/* A connection up to the point where it is known what it wants: accept, peek at the head, answer
+ * what is short, hand over what is not ours. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "serve/server.h"
+
+enum { ANSWER_MAX = 512 };
+
+static char head[LIMIT_HEAD];
+static char status_text[LIMIT_STATUS];
+
+static int is_loopback(const struct in6_addr *a)
+{
+    static const uint8_t mapped[13] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127};
+    return IN6_IS_ADDR_LOOPBACK(a) || memcmp(a, mapped, sizeof mapped) == 0;
+}
+
+static int too_many_from(const struct server *s, const struct in6_addr *addr)
+{
+    unsigned limit = s->per_address ? s->per_address : LIMIT_PER_ADDRESS, n = 0;
+    if (!s->per_address && is_loopback(addr))
+        return 0;
+    for (unsigned i = 0; i < s->conns; i++)
+        n += s->conn[i].state != CONN_FREE && memcmp(&s->conn[i].addr, addr, sizeof *addr) == 0;
+    return n >= limit;
+}
+
+/* Before there is a connection to answer on. What does not fit into the empty socket is lost. */
+static void refuse(struct server *s, int fd, const char *line)
+{
+    char text[ANSWER_MAX];
+    int n = snprintf(text, sizeof text,
+                     "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n"
+                     "Content-Length: %zu\r\nRetry-After: 5\r\nConnection: close\r\n\r\n%s\n",
+                     strlen(line) + 1, line);
+    s->count.refused++;
+    if (send(fd, text, (size_t)n, MSG_NOSIGNAL) == n)
+        shutdown(fd, SHUT_WR);
+    close(fd);
+}
+
+static struct conn *free_conn(struct server *s)
+{
+    for (unsigned i = 0; i < s->conns; i++)
+        if (s->conn[i].state == CONN_FREE)
+            return &s->conn[i];
+    return NULL;
+}
+
+static void peer_address(const struct sockaddr_storage *from, struct in6_addr *out)
+{
+    if (from->ss_family == AF_INET6) {
+        *out = ((const struct sockaddr_in6 *)(const void *)from)->sin6_addr;
+        return;
+    }
+    memset(out, 0, sizeof *out);
+    out->s6_addr[10] = out->s6_addr[11] = 0xff;
+    memcpy(&out->s6_addr[12], &((const struct sockaddr_in *)(const void *)from)->sin_addr, 4);
+}
+
+static void set_up(struct server *s, int fd, const struct in6_addr *addr)
+{
+    const int one = 1, unsent = LIMIT_UNSENT;
+    struct conn *c = s->open < s->conns ? free_conn(s) : NULL;
+    if (!c || too_many_from(s, addr)) {
+        refuse(s, fd, c ? "too many connections from this address" : "too many connections");
+        return;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+    memset(c, 0, sizeof *c);
+    c->fd = fd;
+    c->addr = *addr;
+    c->state = CONN_HEAD;
+    c->since = now_us();
+    s->open++;
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c};
+    if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) < 0)
+        conn_close(s, c);
+}
+
+void conn_accept(struct server *s, int listener)
+{
+    for (;;) {
+        struct sockaddr_storage from;
+        struct in6_addr addr;
+        socklen_t len = sizeof from;
+        int fd = accept4(listener, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+            continue;
+        if (fd < 0)
+            return;
+        peer_address(&from, &addr);
+        set_up(s, fd, &addr);
+    }
+}
+
+void conn_close(struct server *s, struct conn *c)
+{
+    if (c->state == CONN_VIEWER)
+        viewer_leave(s, c);
+    close(c->fd);
+    c->state = CONN_FREE;
+    s->open--;
+}
+
+/* Closes so that the answer arrives: bytes the client sent and nobody read would turn the close
+ * into a reset. */
+static void finish(struct server *s, struct conn *c)
+{
+    shutdown(c->fd, SHUT_WR);
+    while (recv(c->fd, head, sizeof head, MSG_DONTWAIT) > 0)
+        ;
+    conn_close(s, c);
+}
+
+void conn_done(struct server *s, struct conn *c, int keep_alive)
+{
+    if (!keep_alive) {
+        finish(s, c);
+        return;
+    }
+    c->state = CONN_HEAD;
+    c->since = now_us();
+    /* A pipelined request is in the socket already, and no edge will tell of it. */
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c};
+    if (epoll_ctl(s->epoll, EPOLL_CTL_MOD, c->fd, &ev) < 0)
+        conn_close(s, c);
+}
+
+/* An answer that is there as a whole. It goes into the socket at once or not at all: a client that
+ * leaves no room for it has had its chance. */
+static void send_answer(struct server *s, struct conn *c, const struct http_request *req,
+                        const char *status, const char *type, const char *extra, const char *text,
+                        size_t len)
+{
+    char top[ANSWER_MAX];
+    int keep = req && req->keep_alive && !req->has_body;
+    int n = snprintf(top, sizeof top,
+                     "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+                     "Cache-Control: no-store\r\n%sConnection: %s\r\n\r\n",
+                     status, type, len, extra, keep ? "keep-alive" : "close");
+    int body = !(req && req->method == HTTP_HEAD);
+    struct iovec iov[2] = {{top, (size_t)n}, {(char *)(uintptr_t)text, body ? len : 0}};
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+    ssize_t w = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+    if (w != (ssize_t)(iov[0].iov_len + iov[1].iov_len))
+        conn_close(s, c);
+    else
+        conn_done(s, c, keep);
+}
+
+void conn_answer(struct server *s, struct conn *c, const struct http_request *req,
+                 const char *status, const char *line)
+{
+    char text[ANSWER_MAX];
+    int n = snprintf(text, sizeof text, "%s\n", line);
+    const char *extra = status[0] == '5' ? "Retry-After: 5\r\n"
+                        : !strncmp(status, "405", 3) ? "Allow: GET, HEAD\r\n"
+                                                     : "";
+    send_answer(s, c, req, status, "text/plain", extra, text, (size_t)n);
+}
+
+/* An endless stream has no bytes to name. A browser that asks for the rest of one it lost takes 416
+ * as the end; one that probes for a length moves on to its next source. */
+static int range_fits(const struct http_request *req)
+{
+    return !req->has_range || (!req->suffix && req->first == 0 && req->last == UINT64_MAX);
+}
+
+static void serve_live(struct server *s, struct conn *c, const struct http_request *req,
+                       enum viewer_kind kind)
+{
+    if (kind != VIEW_STILL && !range_fits(req))
+        conn_answer(s, c, req, "416 Range Not Satisfiable", "a live stream has no ranges");
+    else if (kind != VIEW_STILL && req->method == HTTP_HEAD)
+        send_answer(s, c, req, "200 OK", "video/mp4", "", "", 0);
+    else
+        viewer_begin(s, c, req, kind);
+}
+
+static void serve_status(struct server *s, struct conn *c, const struct http_request *req)
+{
+    size_t n = status_write(s, status_text, sizeof status_text, now_us());
+    send_answer(s, c, req, "200 OK", "application/json", "Access-Control-Allow-Origin: *\r\n",
+                status_text, n);
+}
+
+/* What is ours. Everything else is a file. */
+static const struct route {
+    const char *path;
+    int live; /* enum viewer_kind, or -1: the status page */
+} routes[] = {
+    {"/stream.mp4", VIEW_STREAM},
+    {"/raw.mp4", VIEW_RAW},
+    {"/still.mp4", VIEW_STILL},
+    {"/status.json", -1},
+};
+
+static const struct route *find_route(const char *path)
+{
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
+        if (strcmp(routes[i].path, path) == 0)
+            return &routes[i];
+    return NULL;
+}
+
+/* Takes exactly the head out of the socket, so that what is behind it stays for whoever is next. */
+static int consume(int fd, size_t n)
+{
+    return recv(fd, head, n, MSG_DONTWAIT) == (ssize_t)n ? 0 : -1;
+}
+
+static void serve(struct server *s, struct conn *c, const struct http_request *req, size_t len)
+{
+    const struct route *route = find_route(req->path);
+    s->count.requests++;
+    if (req->method == HTTP_OTHER || req->has_body) {
+        struct http_request last = *req;
+        last.keep_alive = 0;
+        consume(c->fd, len);
+        conn_answer(s, c, &last,
+                    req->method == HTTP_OTHER ? "405 Method Not Allowed" : "413 Content Too Large",
+                    req->method == HTTP_OTHER ? "only GET and HEAD" : "no request here has a body");
+    } else if (!route && s->www) {
+        static_serve(s, c, req);
+    } else if (consume(c->fd, len) < 0) {
+        conn_close(s, c);
+    } else if (!route) {
+        conn_answer(s, c, req, "404 Not Found", "no such page");
+    } else if (route->live < 0) {
+        serve_status(s, c, req);
+    } else {
+        serve_live(s, c, req, (enum viewer_kind)route->live);
+    }
+}
+
+/* Empty lines in front of a request are nobody's: whoever gets the request must not see them. */
+static int drop_empty_lines(int fd, const char *p, size_t n)
+{
+    size_t i = 0;
+    while (i < n && (p[i] == '\r' || p[i] == '\n'))
+        i++;
+    return i ? (recv(fd, head, i, MSG_DONTWAIT) == (ssize_t)i ? 1 : -1) : 0;
+}
+
+static void read_head(struct server *s, struct conn *c)
+{
+    struct http_request req;
+    ssize_t n;
+    int dropped;
+    do {
+        n = recv(c->fd, head, sizeof head, MSG_PEEK | MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (n <= 0) {
+            conn_close(s, c);
+            return;
+        }
+        dropped = drop_empty_lines(c->fd, head, (size_t)n);
+    } while (dropped > 0);
+    int len = dropped < 0 ? HTTP_BAD : http_parse(head, (size_t)n, &req);
+    if (len > 0)
+        serve(s, c, &req, (size_t)len);
+    else if (len == HTTP_BAD)
+        conn_answer(s, c, NULL, "400 Bad Request", "not a request this server knows");
+    else if ((size_t)n == sizeof head)
+        conn_answer(s, c, NULL, "431 Request Header Fields Too Large", "request head too long");
+}
+
+void conn_event(struct server *s, struct conn *c, uint32_t events)
+{
+    if (c->state == CONN_FREE)
+        return;
+    if (events & (EPOLLERR | EPOLLHUP)) {
+        conn_close(s, c);
+        return;
+    }
+    if (c->state == CONN_HEAD && (events & EPOLLIN)) {
+        read_head(s, c);
+    } else if (c->state == CONN_VIEWER && (events & EPOLLOUT) && c->blocked) {
+        c->blocked = 0;
+        viewer_pump(s, c, now_us());
+    }
+}
+
+void conn_sweep(struct server *s)
+{
+    int64_t now = now_us();
+    for (unsigned i = 0; i < s->conns; i++) {
+        struct conn *c = &s->conn[i];
+        int64_t age = (now - c->since) / 1000;
+        if (c->state == CONN_HEAD && age > LIMIT_HEAD_MS) {
+            int begun = recv(c->fd, head, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+            if (begun)
+                conn_answer(s, c, NULL, "408 Request Timeout", "request head took too long");
+            else
+                conn_close(s, c);
+        } else if (c->state == CONN_VIEWER && c->blocked && age > LIMIT_STUCK_MS) {
+            s->count.closed_slow++;
+            conn_close(s, c);
+        }
+    }
+}

@@ -1,0 +1,330 @@
+/* fanout: one live stream from standard input to any number of browsers and players. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "capture/exit.h"
+#include "capture/number.h"
+#include "serve/server.h"
+
+#define USAGE "usage: fanout [-l [addr:]port]... [-w wwwdir] [-a connections] [-d fd]\n"
+#define DEFAULT_LISTEN "8000"
+
+enum {
+    EVENTS = 256,
+    SPARE_FILES = 64, /* descriptors that are not connections */
+    SWEEP_MS = 1000,
+    HOST_MAX = 256,
+};
+
+static struct server server;
+/* What an epoll event points at when it is not a connection. */
+static int source_tag, signal_tag, listener_tag[LIMIT_LISTENERS];
+
+static _Noreturn void fail(int status, const char *what, const char *why)
+{
+    fprintf(stderr, "fanout: %s: %s\n", what, why);
+    exit(status);
+}
+
+int64_t now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static void watch(int fd, uint32_t events, void *tag)
+{
+    struct epoll_event ev = {.events = events, .data.ptr = tag};
+    if (epoll_ctl(server.epoll, EPOLL_CTL_ADD, fd, &ev) < 0)
+        fail(EXIT_AGAIN, "epoll_ctl", strerror(errno));
+}
+
+/* One socket. IPv6 sockets take IPv6 only, so that both can be asked for side by side. */
+static int listen_on(const struct addrinfo *ai)
+{
+    const int one = 1;
+    int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (ai->ai_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+    if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, LIMIT_BACKLOG) == 0)
+        return fd;
+    int e = errno;
+    close(fd);
+    errno = e;
+    return -1;
+}
+
+/* "port", "addr:port" or "[v6]:port". Without an address: all of both families. */
+static void add_listener(const char *text)
+{
+    char host[HOST_MAX];
+    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
+                                   .ai_socktype = SOCK_STREAM};
+    struct addrinfo *list;
+    uint64_t number;
+    const char *colon = strrchr(text, ':');
+    const char *port = colon ? colon + 1 : text;
+    size_t len = colon ? (size_t)(colon - text) : 0;
+    const char *first = text;
+    if (len > 1 && first[0] == '[' && first[len - 1] == ']') {
+        first++;
+        len -= 2;
+    }
+    if (len >= sizeof host || (colon && !len) || number_parse(port, 1, 65535, &number) < 0)
+        fail(EXIT_USAGE, "-l", "not [addr:]port");
+    memcpy(host, first, len);
+    host[len] = 0;
+    int e = getaddrinfo(len ? host : NULL, port, &hints, &list);
+    if (e)
+        fail(EXIT_USAGE, "-l", "not [addr:]port with a numeric address");
+    unsigned before = server.listeners;
+    int why = 0;
+    for (const struct addrinfo *ai = list; ai; ai = ai->ai_next) {
+        if (server.listeners == LIMIT_LISTENERS)
+            fail(EXIT_USAGE, "-l", "too many addresses");
+        int fd = listen_on(ai);
+        if (fd >= 0)
+            server.listener[server.listeners++] = fd;
+        else if (errno != EAFNOSUPPORT)
+            why = errno;
+    }
+    freeaddrinfo(list);
+    if (why || server.listeners == before)
+        fail(EXIT_AGAIN, text, strerror(why ? why : EAFNOSUPPORT));
+}
+
+static void set_www(const char *dir)
+{
+    static char www[PATH_MAX], conf[PATH_MAX + 16];
+    struct stat st;
+    errno = ENOTDIR;
+    if (!realpath(dir, www) || stat(www, &st) < 0 || !S_ISDIR(st.st_mode))
+        fail(EXIT_USAGE, dir, strerror(errno));
+    server.www = www;
+    snprintf(conf, sizeof conf, "%s/../httpd.conf", www);
+    if (stat(conf, &st) == 0 && S_ISREG(st.st_mode))
+        server.httpd_conf = conf;
+}
+
+static void parse_options(int argc, char **argv, int *ready_fd)
+{
+    uint64_t n;
+    int c;
+    while ((c = getopt(argc, argv, "+l:w:a:d:hV")) != -1) {
+        switch (c) {
+        case 'l':
+            add_listener(optarg);
+            break;
+        case 'w':
+            set_www(optarg);
+            break;
+        case 'a':
+            if (number_parse(optarg, 1, LIMIT_CONNECTIONS, &n) < 0)
+                fail(EXIT_USAGE, "-a", "not a number of connections, 1 to 4096");
+            server.per_address = (unsigned)n;
+            break;
+        case 'd':
+            if (number_parse(optarg, 3, 1023, &n) < 0 || fcntl((int)n, F_GETFD) < 0)
+                fail(EXIT_USAGE, "-d", "not an open descriptor above 2");
+            *ready_fd = (int)n;
+            break;
+        case 'h':
+            fputs(USAGE, stdout);
+            exit(0);
+        case 'V':
+            puts("fanout " VERSION);
+            exit(0);
+        default:
+            fputs(USAGE, stderr);
+            exit(EXIT_USAGE);
+        }
+    }
+    if (optind < argc)
+        fail(EXIT_USAGE, argv[optind], "no such argument; the stream comes on standard input");
+}
+
+static void *memory(size_t bytes, const char *what)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        fail(EXIT_AGAIN, what, strerror(errno));
+    return p;
+}
+
+/* As many connections as there may be files. */
+static unsigned allowed_connections(void)
+{
+    struct rlimit lim;
+    if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+        return LIMIT_CONNECTIONS / 8;
+    rlim_t want = LIMIT_CONNECTIONS + SPARE_FILES;
+    lim.rlim_cur = lim.rlim_max < want ? lim.rlim_max : want;
+    setrlimit(RLIMIT_NOFILE, &lim);
+    if (lim.rlim_cur >= want)
+        return LIMIT_CONNECTIONS;
+    return lim.rlim_cur > 2 * SPARE_FILES ? (unsigned)lim.rlim_cur - SPARE_FILES : SPARE_FILES;
+}
+
+static int open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (fd < 0)
+        fail(EXIT_AGAIN, "signalfd", strerror(errno));
+    return fd;
+}
+
+/* Nothing but the standard three may reach a child. */
+static void close_on_exec_all(void)
+{
+    for (int fd = 3; fd < 1024; fd++) {
+        int flags = fcntl(fd, F_GETFD);
+        if (flags >= 0)
+            fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
+    }
+}
+
+static void set_up(int ready_fd)
+{
+    struct stat st;
+    struct server *s = &server;
+    if (fstat(STDIN_FILENO, &st) < 0)
+        fail(EXIT_USAGE, "standard input", strerror(errno));
+    if (S_ISREG(st.st_mode) || isatty(STDIN_FILENO))
+        fail(EXIT_USAGE, "standard input", "not a pipe; fanout serves a live stream");
+    if (!s->listeners)
+        add_listener(DEFAULT_LISTEN);
+    if (!s->www && stat(DATADIR "/www", &st) == 0)
+        set_www(DATADIR "/www");
+    s->conns = allowed_connections();
+    s->conn = memory(s->conns * sizeof *s->conn, "connections");
+    ring_format(&s->ring, memory(ring_bytes(RING_DATA_BYTES, RING_ENTRIES), "ring"), RING_DATA_BYTES,
+                RING_ENTRIES);
+    close_on_exec_all();
+    s->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (s->epoll < 0)
+        fail(EXIT_AGAIN, "epoll_create1", strerror(errno));
+    s->signals = open_signals();
+    fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
+    watch(STDIN_FILENO, EPOLLIN, &source_tag);
+    watch(s->signals, EPOLLIN, &signal_tag);
+    for (unsigned i = 0; i < s->listeners; i++)
+        watch(s->listener[i], EPOLLIN, &listener_tag[i]);
+    s->started = now_us();
+    if (ready_fd >= 0) {
+        if (write(ready_fd, "\n", 1) != 1)
+            fail(EXIT_USAGE, "-d", strerror(errno));
+        close(ready_fd);
+    }
+}
+
+/* Everyone who can take something gets what is new. Backwards, since a viewer that ends is replaced
+ * by the last of the list. Returns when the next one is due. */
+static int64_t pump_all(int only_due)
+{
+    int64_t now = now_us(), next = INT64_MAX;
+    for (unsigned i = server.viewers; i-- > 0;) {
+        struct conn *c = &server.conn[server.viewer[i]];
+        if (c->blocked || (only_due && c->due > now))
+            continue;
+        c->due = viewer_pump(&server, c, now);
+    }
+    for (unsigned i = 0; i < server.viewers; i++)
+        if (server.conn[server.viewer[i]].due < next)
+            next = server.conn[server.viewer[i]].due;
+    return next;
+}
+
+/* Returns 1 when it is time to go. */
+static int take_signals(void)
+{
+    struct signalfd_siginfo info;
+    int stop = 0;
+    while (read(server.signals, &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo == SIGCHLD)
+            static_reap(&server);
+        else
+            stop = 1;
+    }
+    return stop;
+}
+
+/* Connections first, then new fragments, then new connections: a slot that is freed here is not
+ * given out again while events for its old owner are still in the list. */
+static int dispatch(const struct epoll_event *ev, int n)
+{
+    int stop = 0, source = 0;
+    for (int i = 0; i < n; i++) {
+        void *tag = ev[i].data.ptr;
+        if (tag == &source_tag)
+            source = 1;
+        else if (tag == &signal_tag)
+            stop |= take_signals();
+        else if ((int *)tag < listener_tag || (int *)tag >= listener_tag + LIMIT_LISTENERS)
+            conn_event(&server, tag, ev[i].events);
+    }
+    if (source) {
+        int got = source_read(&server, STDIN_FILENO);
+        if (got > 0)
+            pump_all(0);
+        stop |= got < 0;
+    }
+    for (int i = 0; i < n; i++)
+        for (unsigned k = 0; k < server.listeners; k++)
+            if (ev[i].data.ptr == &listener_tag[k])
+                conn_accept(&server, server.listener[k]);
+    return stop;
+}
+
+static int wait_ms(int64_t due, int64_t sweep)
+{
+    int64_t until = due < sweep ? due : sweep, now = now_us();
+    return until <= now ? 0 : (int)((until - now + 999) / 1000);
+}
+
+int main(int argc, char **argv)
+{
+    struct epoll_event ev[EVENTS];
+    int ready_fd = -1;
+    parse_options(argc, argv, &ready_fd);
+    set_up(ready_fd);
+    int64_t sweep = now_us() + SWEEP_MS * 1000;
+    for (;;) {
+        int64_t due = pump_all(1);
+        int n = epoll_wait(server.epoll, ev, EVENTS, wait_ms(due, sweep));
+        if (n < 0 && errno != EINTR)
+            fail(EXIT_AGAIN, "epoll_wait", strerror(errno));
+        if (n > 0 && dispatch(ev, n))
+            return EXIT_CLEAN;
+        if (now_us() >= sweep) {
+            conn_sweep(&server);
+            sweep = now_us() + SWEEP_MS * 1000;
+        }
+    }
+}

@@ -1,0 +1,21 @@
+/* Every limit of fanout, by name. Over one of them a client gets a status and one line, and nobody
+ * else notices. */
+#ifndef SERVE_LIMITS_H
+#define SERVE_LIMITS_H
+
+enum {
+    LIMIT_CONNECTIONS = 4096,     /* open at once, viewers and others; fewer where files are few */
+    LIMIT_VIEWERS = 2048,         /* of stream.mp4 and raw.mp4 together: 503 */
+    LIMIT_PER_ADDRESS = 64,       /* connections from one address but loopback: 503 */
+    LIMIT_HEAD = 8192,            /* bytes of a request head: 431 */
+    LIMIT_HEAD_MS = 10000,        /* from connection, or the last answer, to a whole head: 408 */
+    LIMIT_STUCK_MS = 10000,       /* a viewer that takes nothing for so long is closed */
+    LIMIT_CHILDREN = 64,          /* static files being served: 503 */
+    LIMIT_CHILD_STUCK_MS = 30000, /* a static client that takes nothing for so long is closed */
+    LIMIT_LISTENERS = 8,
+    LIMIT_BACKLOG = 1024,         /* connections the kernel holds for us */
+    LIMIT_UNSENT = 128 << 10,     /* bytes the kernel may hold for a viewer beyond its window */
+    LIMIT_STATUS = 16 << 10,      /* bytes of a status page */
+};
+
+#endif

@@ -1,0 +1,115 @@
+/* The parts of fanout, each in a file of its own, and what they share. One thread, one epoll loop;
+ * all memory is there from the start. */
+#ifndef SERVE_SERVER_H
+#define SERVE_SERVER_H
+
+#include <netinet/in.h>
+#include <stdint.h>
+
+#include "mux/boxread.h"
+#include "serve/elastic.h"
+#include "serve/http.h"
+#include "serve/limits.h"
+#include "serve/ring.h"
+
+enum conn_state {
+    CONN_FREE,
+    CONN_HEAD,   /* a request head is awaited */
+    CONN_VIEWER, /* being sent stream.mp4, raw.mp4 or still.mp4 */
+};
+
+enum viewer_kind { VIEW_STREAM, VIEW_RAW, VIEW_STILL };
+
+/* What a viewer is in the middle of being sent. It is built anew for every attempt, so that a viewer
+ * needs no buffer of its own. */
+enum pending {
+    PENDING_NONE,
+    PENDING_HEAD, /* the answer's head and the init segment */
+    PENDING_INIT, /* the init segment of another epoch */
+    PENDING_FRAG,
+    PENDING_PAD,
+};
+
+struct conn {
+    int fd;
+    enum conn_state state;
+    struct in6_addr addr; /* IPv4 mapped */
+    int64_t since;        /* us: when the state began, or a viewer last took something */
+    uint32_t viewer;      /* place in server.viewer */
+    int loopback;
+
+    enum viewer_kind kind;
+    enum pending pending;
+    int64_t due;    /* us: when to look at this viewer again without a new fragment */
+    int blocked;    /* the kernel took less than all: wait for EPOLLOUT */
+    int keep_alive; /* VIEW_STILL: another request may follow */
+    int head_only;  /* VIEW_STILL: answer to a HEAD */
+    uint32_t epoch; /* of the init segment sent last */
+    size_t sent;    /* bytes of what is pending */
+    uint64_t body;  /* bytes of the body so far */
+    uint64_t next;  /* VIEW_RAW: number of the next fragment */
+    uint32_t pad;   /* bytes of PENDING_PAD */
+    uint32_t answer_head; /* bytes of the answer's head */
+    struct elastic elastic;
+    struct elastic_step step;
+};
+
+struct counters {
+    uint64_t requests, viewers, refused, closed_slow, jumps, sent_bytes;
+};
+
+struct server {
+    int epoll, signals;
+    int listener[LIMIT_LISTENERS];
+    unsigned listeners;
+    unsigned per_address; /* 0: LIMIT_PER_ADDRESS, loopback exempt */
+    const char *www, *httpd_conf; /* NULL: no static files */
+    struct ring ring;
+    struct conn *conn; /* [conns] */
+    unsigned conns, open;
+    uint32_t viewer[LIMIT_VIEWERS]; /* indexes of those in CONN_VIEWER */
+    unsigned viewers;
+    unsigned children;
+    int64_t started, published; /* us: now, and of the newest fragment */
+    uint64_t source_bytes;    /* of the stream, taken */
+    struct init_info info;    /* of the newest epoch */
+    struct counters count;
+};
+
+/* CLOCK_MONOTONIC in microseconds. */
+int64_t now_us(void);
+
+/* source.c: the stream on descriptor `fd` into the ring. 1 when something was published, 0 when
+ * there is nothing now, -1 at its end; what is wrong with it ends the program. */
+int source_read(struct server *s, int fd);
+
+/* conn.c */
+void conn_accept(struct server *s, int listener);
+void conn_close(struct server *s, struct conn *c);
+void conn_event(struct server *s, struct conn *c, uint32_t events);
+/* Closes whoever has been stuck for too long. */
+void conn_sweep(struct server *s);
+/* Answers with a status, one line of text, and goes on or closes. status: "404 Not Found". */
+void conn_answer(struct server *s, struct conn *c, const struct http_request *req,
+                 const char *status, const char *line);
+/* The answer is complete: waits for the next request, or closes. */
+void conn_done(struct server *s, struct conn *c, int keep_alive);
+
+/* viewer.c */
+void viewer_begin(struct server *s, struct conn *c, const struct http_request *req,
+                  enum viewer_kind kind);
+/* Sends what is due until there is nothing, or the kernel is full. Returns when to call again at
+ * the latest (us), or INT64_MAX. The connection may be closed afterwards. */
+int64_t viewer_pump(struct server *s, struct conn *c, int64_t now);
+
+/* Takes it off the list of viewers. */
+void viewer_leave(struct server *s, struct conn *c);
+
+/* static.c: gives the connection, its request unread, to a busybox httpd of its own. */
+void static_serve(struct server *s, struct conn *c, const struct http_request *req);
+void static_reap(struct server *s);
+
+/* status.c: the status page as JSON into text[cap]; its length. */
+size_t status_write(const struct server *s, char *text, size_t cap, int64_t now);
+
+#endif

@@ -1,0 +1,72 @@
+/* Files are busybox httpd's: the connection, its request unread, becomes standard input and output
+ * of a process that serves one request and goes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "serve/server.h"
+
+/* The child begins as if from a shell: no signal blocked or ignored, nothing of our environment,
+ * no descriptor but the connection (twice) and standard error: all of ours are close-on-exec. */
+static int spawn_httpd(const struct server *s, int fd)
+{
+    char *argv[] = {"busybox", "httpd", "-i", "-h", (char *)(uintptr_t)s->www, NULL, NULL, NULL};
+    char *env[] = {"PATH=/usr/bin:/bin", NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attr;
+    sigset_t none, all;
+    pid_t pid;
+    if (s->httpd_conf) {
+        argv[5] = "-c";
+        argv[6] = (char *)(uintptr_t)s->httpd_conf;
+    }
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attr);
+    posix_spawn_file_actions_adddup2(&actions, fd, STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, fd, STDOUT_FILENO);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setsigdefault(&attr, &all);
+    int e = posix_spawnp(&pid, "busybox", &actions, &attr, argv, env);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attr);
+    return e;
+}
+
+void static_serve(struct server *s, struct conn *c, const struct http_request *req)
+{
+    const int stuck = LIMIT_CHILD_STUCK_MS;
+    struct http_request last = *req;
+    last.keep_alive = 0;
+    if (s->children == LIMIT_CHILDREN) {
+        s->count.refused++;
+        conn_answer(s, c, &last, "503 Service Unavailable", "too many files being served");
+        return;
+    }
+    /* The child blocks in write(); the kernel gives up on a client that takes nothing. */
+    setsockopt(c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stuck, sizeof stuck);
+    epoll_ctl(s->epoll, EPOLL_CTL_DEL, c->fd, NULL);
+    fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) & ~O_NONBLOCK);
+    if (spawn_httpd(s, c->fd) != 0) {
+        fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) | O_NONBLOCK);
+        conn_answer(s, c, &last, "500 Internal Server Error", "cannot run busybox httpd");
+        return;
+    }
+    s->children++;
+    conn_close(s, c);
+}
+
+void static_reap(struct server *s)
+{
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        s->children--;
+}

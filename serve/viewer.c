@@ -1,0 +1,325 @@
+/* Sending live video: one sendmsg per viewer and fragment, the picture straight from the ring, the
+ * head of the fragment with this viewer's times in it. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "mux/box.h"
+#include "mux/boxread.h"
+#include "serve/server.h"
+
+enum { ALL_SYNC = 0x02000000, IOV_UNIT = 3, LIVE_INIT_MAX = RING_INIT_BYTES + 64, ANSWER_HEAD_MAX = 512 };
+
+static uint8_t scratch[FRAG_HEAD_MAX + 1];
+static uint8_t init_scratch[LIVE_INIT_MAX];
+static const uint8_t zeros[2 * ELASTIC_PAD_BYTES];
+
+static void put_each(uint8_t *head, unsigned at, unsigned n, unsigned step, uint32_t value)
+{
+    for (unsigned i = 0; i < n; i++)
+        put_u32(head + at + i * step, value);
+}
+
+/* `total` ticks shared out among n samples in proportion to what they had. */
+static void share_out(uint8_t *head, const struct ring_frag *f, uint32_t total)
+{
+    if (f->duration_n == 1) {
+        put_u32(head + f->duration_at, total / f->samples);
+        return;
+    }
+    uint64_t had = 0, given = 0;
+    for (unsigned i = 0; i < f->duration_n; i++) {
+        uint8_t *p = head + f->duration_at + i * f->duration_step;
+        had += get_u32(p);
+        uint64_t upto = f->duration ? (uint64_t)total * had / f->duration : 0;
+        put_u32(p, (uint32_t)(upto - given));
+        given = upto;
+    }
+}
+
+/* The fragment's head as this viewer gets it: its own time, every sample a sync sample (Firefox
+ * holds back what is in front of the next one). What lies in front of the moof stays out. */
+static size_t patch_head(const struct server *s, const struct elastic_step *step)
+{
+    const struct ring_frag *f = &step->frag;
+    size_t len = (size_t)f->payload_at - f->moof_at;
+    uint8_t *head = scratch; /* offsets count from the fragment's first byte */
+    memcpy(head + f->moof_at, ring_data(&s->ring, f) + f->moof_at, len);
+    put_u32(head + f->sequence_at, step->sequence);
+    put_u64(head + f->tfdt_at, step->tfdt);
+    share_out(head, f, step->duration);
+    put_each(head, f->flags_at, f->flags_n, f->flags_step, ALL_SYNC);
+    if (f->first_flags_at)
+        put_u32(head + f->first_flags_at, ALL_SYNC);
+    return len;
+}
+
+static unsigned fragment_iov(const struct server *s, const struct conn *c, struct iovec *iov)
+{
+    const struct ring_frag *f = &c->step.frag;
+    uint8_t *data = (uint8_t *)(uintptr_t)ring_data(&s->ring, f);
+    if (c->kind == VIEW_RAW) {
+        iov[0] = (struct iovec){data, f->size};
+        return 1;
+    }
+    iov[0] = (struct iovec){scratch + f->moof_at, patch_head(s, &c->step)};
+    iov[1] = (struct iovec){data + f->payload_at, f->size - f->payload_at};
+    return 2;
+}
+
+static unsigned pad_iov(const struct conn *c, struct iovec *iov)
+{
+    static uint8_t head[8];
+    put_u32(head, c->pad);
+    memcpy(head + 4, "free", 4);
+    iov[0] = (struct iovec){head, sizeof head};
+    iov[1] = (struct iovec){(uint8_t *)(uintptr_t)zeros, c->pad - sizeof head};
+    return 2;
+}
+
+static size_t answer_head(const struct server *s, const struct conn *c, char *out, size_t cap)
+{
+    const struct ring_frag *f = &c->step.frag;
+    const struct ring_init *init = ring_init_of(&s->ring, c->epoch);
+    size_t length = (init ? init->size : 0) + f->size - f->moof_at;
+    int n = snprintf(out, cap,
+                     "HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nCache-Control: no-store\r\n"
+                     "Access-Control-Allow-Origin: *\r\n");
+    if (c->kind == VIEW_STILL) /* the only one with an end */
+        n += snprintf(out + n, cap - (size_t)n, "Content-Length: %zu\r\n", length);
+    n += snprintf(out + n, cap - (size_t)n, "X-Accel-Buffering: no\r\nConnection: %s\r\n\r\n",
+                  c->keep_alive ? "keep-alive" : "close");
+    return (size_t)n;
+}
+
+/* The init segment, behind the answer's head when that is due. */
+static unsigned init_iov(const struct server *s, struct conn *c, struct iovec *iov)
+{
+    static char head[ANSWER_HEAD_MAX];
+    const struct ring_init *init = ring_init_of(&s->ring, c->epoch);
+    unsigned n = 0;
+    if (!init)
+        return 0;
+    if (c->pending == PENDING_HEAD) {
+        c->answer_head = (uint32_t)answer_head(s, c, head, sizeof head);
+        iov[n++] = (struct iovec){head, c->answer_head};
+    }
+    if (c->head_only)
+        return n;
+    iov[n] = (struct iovec){(uint8_t *)(uintptr_t)init->bytes, init->size};
+    if (c->kind == VIEW_STREAM) {
+        size_t len = init_make_endless(init_scratch, sizeof init_scratch, init->bytes, init->size);
+        iov[n] = (struct iovec){init_scratch, len};
+        if (!len)
+            return 0;
+    }
+    return n + 1;
+}
+
+static unsigned pending_iov(const struct server *s, struct conn *c, struct iovec *iov)
+{
+    switch (c->pending) {
+    case PENDING_FRAG:
+        return fragment_iov(s, c, iov);
+    case PENDING_PAD:
+        return pad_iov(c, iov);
+    default:
+        return init_iov(s, c, iov);
+    }
+}
+
+/* Sends what is pending. 1 done, 0 the kernel is full, -1 this connection is at its end. */
+static int send_pending(struct server *s, struct conn *c, int64_t now)
+{
+    struct iovec iov[IOV_UNIT];
+    unsigned n = pending_iov(s, c, iov);
+    if (!n)
+        return -1;
+    size_t skip = c->sent, left = 0;
+    unsigned first = 0;
+    while (first < n && skip >= iov[first].iov_len)
+        skip -= iov[first++].iov_len;
+    if (first < n) {
+        iov[first].iov_base = (uint8_t *)iov[first].iov_base + skip;
+        iov[first].iov_len -= skip;
+    }
+    for (unsigned i = first; i < n; i++)
+        left += iov[i].iov_len;
+    struct msghdr msg = {.msg_iov = iov + first, .msg_iovlen = n - first};
+    ssize_t w = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+    if (w < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : -1;
+    /* What was overwritten while the kernel copied it is not the stream any more. */
+    if (c->pending == PENDING_FRAG && !ring_whole(&s->ring, &c->step.frag))
+        return -1;
+    c->since = now;
+    c->sent += (size_t)w;
+    c->body += (size_t)w;
+    s->count.sent_bytes += (size_t)w;
+    return (size_t)w == left;
+}
+
+static void set_pending(struct conn *c, enum pending what)
+{
+    c->pending = what;
+    c->sent = 0;
+}
+
+/* The length of a padding that ends the body at a whole block, head of the box included. */
+static uint32_t pad_length(uint64_t body)
+{
+    uint32_t left = ELASTIC_PAD_BYTES - (uint32_t)(body % ELASTIC_PAD_BYTES);
+    return left < 8 ? left + ELASTIC_PAD_BYTES : left;
+}
+
+/* stream.mp4. 1 something is pending, 0 wait, -1 the end. */
+static int next_elastic(struct server *s, struct conn *c, int64_t now, int64_t *due)
+{
+    uint32_t jumps = c->elastic.jumps;
+    switch (elastic_next(&c->elastic, &s->ring, now, &c->step, due)) {
+    case ELASTIC_SEND:
+        set_pending(c, PENDING_FRAG);
+        break;
+    case ELASTIC_PAD:
+        set_pending(c, PENDING_PAD);
+        c->pad = pad_length(c->body);
+        break;
+    case ELASTIC_WAIT:
+        return 0;
+    default:
+        return -1;
+    }
+    s->count.jumps += c->elastic.jumps - jumps;
+    return 1;
+}
+
+/* raw.mp4: every fragment as it is. One who is nearly lapped goes on at the newest keyframe, which
+ * the honest times show as a gap. */
+static int next_raw(struct server *s, struct conn *c)
+{
+    uint64_t head = ring_head(&s->ring);
+    if (c->next >= head)
+        return 0;
+    if (ring_get(&s->ring, c->next, &c->step.frag) < 0 || !ring_safe(&s->ring, &c->step.frag)) {
+        int64_t key = ring_last_key(&s->ring);
+        if (key <= (int64_t)c->next || ring_get(&s->ring, (uint64_t)key, &c->step.frag) < 0)
+            return -1;
+        c->next = (uint64_t)key;
+        s->count.jumps++;
+    }
+    if (c->step.frag.epoch != c->epoch) {
+        c->epoch = c->step.frag.epoch;
+        set_pending(c, PENDING_INIT);
+        return 1;
+    }
+    c->next++;
+    set_pending(c, PENDING_FRAG);
+    return 1;
+}
+
+/* A still is one fragment; when it is out the connection is free for another request. */
+static int next_still(struct conn *c)
+{
+    if (c->step.frag.size == 0 || c->head_only)
+        return 0;
+    set_pending(c, PENDING_FRAG);
+    return 1;
+}
+
+/* Nothing is answered until the first keyframe is there. */
+static int begin(struct server *s, struct conn *c)
+{
+    struct ring_frag f;
+    int64_t key = ring_last_key(&s->ring);
+    if (key < 0 || ring_get(&s->ring, (uint64_t)key, &f) < 0)
+        return 0;
+    c->epoch = f.epoch;
+    c->next = (uint64_t)key;
+    if (c->kind == VIEW_STILL) {
+        uint32_t one = f.duration ? f.duration : 1;
+        c->step = (struct elastic_step){.frag = f, .tfdt = 0, .duration = one, .sequence = 1};
+    }
+    set_pending(c, PENDING_HEAD);
+    return 1;
+}
+
+/* What comes after what was pending. 1 something, 0 wait, -1 the end, 2 a still is complete. */
+static int next_pending(struct server *s, struct conn *c, int64_t now, int64_t *due)
+{
+    enum pending was = c->pending;
+    c->pending = PENDING_NONE;
+    *due = INT64_MAX;
+    if (!c->epoch)
+        return begin(s, c);
+    switch (c->kind) {
+    case VIEW_STREAM:
+        return next_elastic(s, c, now, due);
+    case VIEW_RAW:
+        return next_raw(s, c);
+    default:
+        return was == PENDING_HEAD && next_still(c) ? 1 : 2;
+    }
+}
+
+void viewer_leave(struct server *s, struct conn *c)
+{
+    uint32_t last = s->viewer[--s->viewers];
+    s->viewer[c->viewer] = last;
+    s->conn[last].viewer = c->viewer;
+}
+
+int64_t viewer_pump(struct server *s, struct conn *c, int64_t now)
+{
+    int64_t due;
+    for (;;) {
+        if (c->pending == PENDING_FRAG && !ring_whole(&s->ring, &c->step.frag))
+            break;
+        int done = c->pending == PENDING_NONE ? 1 : send_pending(s, c, now);
+        if (done < 0)
+            break;
+        c->blocked = done == 0;
+        if (c->blocked)
+            return INT64_MAX;
+        if (c->pending == PENDING_HEAD)
+            c->body = c->sent - c->answer_head;
+        int more = next_pending(s, c, now, &due);
+        if (more == 0)
+            return due;
+        if (more < 0)
+            break;
+        if (more == 2) {
+            viewer_leave(s, c);
+            conn_done(s, c, c->keep_alive);
+            return INT64_MAX;
+        }
+    }
+    conn_close(s, c);
+    return INT64_MAX;
+}
+
+void viewer_begin(struct server *s, struct conn *c, const struct http_request *req,
+                  enum viewer_kind kind)
+{
+    if (s->viewers == LIMIT_VIEWERS) {
+        s->count.refused++;
+        conn_answer(s, c, req, "503 Service Unavailable", "too many viewers");
+        return;
+    }
+    int64_t now = now_us();
+    c->kind = kind;
+    c->state = CONN_VIEWER;
+    c->pending = PENDING_NONE;
+    c->blocked = 0;
+    c->keep_alive = kind == VIEW_STILL && req->keep_alive;
+    c->head_only = kind == VIEW_STILL && req->method == HTTP_HEAD;
+    c->epoch = 0;
+    c->body = 0;
+    c->since = now;
+    c->viewer = s->viewers;
+    s->viewer[s->viewers++] = (uint32_t)(c - s->conn);
+    s->count.viewers += kind != VIEW_STILL;
+    elastic_init(&c->elastic, now, req->firefox);
+    c->due = viewer_pump(s, c, now);
+}
