@@ -9,8 +9,8 @@ from the player's request unless the name says otherwise; null means it never ha
   delay_ms           capture -> shown, median of the steady part (the last 10 s, of a short run the last two thirds)
   delay_p95_ms       95th percentile of the same
   advance_per_s      how fast the frame counter runs in the steady part; the camera's rate unless delay drifts
-  frames_per_s       different frames read in the steady part, per second
-  presented_per_s    frames the browser says it presented there; more than frames_per_s means we were too slow to look
+  frames_per_s       different frames seen in the steady part, per second
+  presented_per_s    frames the browser says it presented there; where it is more, the page was too slow to look
   run_advance_per_s  counter advance over the whole run, the cut to the live edge at the start included
   freezes            times no new frame came for over 200 ms after the first; freezes_settled: of those after settling
   backwards          times an older frame followed a newer one
@@ -32,21 +32,12 @@ FREEZE_MS = 200
 class Frame:
     """One frame a player showed, `at` ms after its request."""
 
-    def __init__(self, row, requested):
-        self.at = row["clock"] - requested
+    def __init__(self, player, values):
+        row = dict(zip(player["columns"], values))
+        self.at = row["clock"] - player["requested"]
         self.counter = row["counter"]
         self.delay = row["clock"] - row["capture_us"] / 1000
         self.presented = row["presented"]
-
-
-def frames_of(player):
-    """The frames in the order shown, each once (a page without frame callbacks looks at each several times)."""
-    frames = []
-    for values in player["frames"]:
-        frame = Frame(dict(zip(player["columns"], values)), player["requested"])
-        if not frames or frame.counter != frames[-1].counter:
-            frames.append(frame)
-    return frames
 
 
 def settled(frames, end):
@@ -82,7 +73,7 @@ def rounded(value, digits=0):
 def summarise(player):
     """The summary of one player as a dict; the keys are explained at the top."""
     end = player["stopped"] - player["requested"]
-    frames = frames_of(player)
+    frames = [Frame(player, values) for values in player["frames"]]
     steady_ms = min(STEADY_MS, end * 2 / 3)
     steady = [f for f in frames if f.at >= end - steady_ms]
     delays = sorted(f.delay for f in steady)

@@ -11,7 +11,7 @@
 //   requested, stopped   page clock, see clock()
 //   skew                 ms the page clock has run away from the wall clock by the end
 //   frames               one row per frame shown whose CRC is right, named by columns
-//   unreadable           page clock of every frame shown whose CRC is wrong
+//   unreadable           page clock of every look at a picture whose CRC was wrong
 //   events               [page clock, name, currentTime, "WxH", error message or null]
 'use strict';
 
@@ -42,8 +42,8 @@ function cardReader() {
     const canvas = document.createElement('canvas');
     const context = canvas.getContext('2d', { willReadFrequently: true });
 
-    return (video, pictureWidth) => {
-        const perRow = Math.floor(pictureWidth / CELL);
+    return video => {
+        const perRow = Math.floor(video.videoWidth / CELL);
         if (perRow < 1) return null;
         const rows = Math.ceil(CARD_BITS / perRow), width = perRow * CELL, height = rows * CELL;
         if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
@@ -62,21 +62,20 @@ function cardReader() {
     };
 }
 
-// Calls seen(width, metadata) for every new frame; without requestVideoFrameCallback, for every screen refresh.
-function eachFrame(video, seen) {
-    if (video.requestVideoFrameCallback) {
-        const next = (_, metadata) => {
-            seen(metadata.width, metadata);
-            video.requestVideoFrameCallback(next);
-        };
-        video.requestVideoFrameCallback(next);
-    } else {
-        const next = () => {
-            if (video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) seen(video.videoWidth, {});
-            requestAnimationFrame(next);
-        };
-        requestAnimationFrame(next);
-    }
+// Calls look(metadata) at every refresh of the screen that has a picture, with what requestVideoFrameCallback said
+// last. That callback alone is not enough: Firefox 153 calls it every 40 ms, though it shows 30 frames a second.
+function eachRefresh(video, look) {
+    let latest = {};
+    const told = (_, metadata) => {
+        latest = metadata;
+        video.requestVideoFrameCallback(told);
+    };
+    const refreshed = () => {
+        if (video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) look(latest);
+        requestAnimationFrame(refreshed);
+    };
+    if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(told);
+    requestAnimationFrame(refreshed);
 }
 
 // Starts one player; the record it returns fills while it plays.
@@ -88,9 +87,12 @@ function watch(src) {
 
     for (const name of EVENTS) video.addEventListener(name, () => record.events.push([clock(), name,
         video.currentTime, `${video.videoWidth}x${video.videoHeight}`, video.error && video.error.message]));
-    eachFrame(video, (width, metadata) => {
-        const now = clock(), card = readCard(video, width), buffered = video.buffered;
+    let last = null;
+    eachRefresh(video, metadata => {
+        const now = clock(), card = readCard(video), buffered = video.buffered;
         if (!card) return record.unreadable.push(now);
+        if (card.capture === 0 || card.counter === last) return;  // all black, which has a right CRC: nothing shown yet
+        last = card.counter;
         record.frames.push([now, card.counter, card.capture, metadata.mediaTime ?? null, video.currentTime,
             buffered.length ? buffered.end(buffered.length - 1) : null, metadata.presentedFrames ?? null]);
     });
