@@ -22,7 +22,9 @@ enum {
     SLIDE_MAX = 512 << 10, /* the window is moved back to the front once it is this far along */
 };
 
-#define USAGE "usage: h264fmp4 [-r fps] [-R 0|90|180|270] [-g au|gop]\n"
+#define USAGE                                                                                      \
+    "usage: h264fmp4 [-r fps] [-R 0|90|180|270] [-g au|gop]\n"                                     \
+    "       h264fmp4 -h | -V\n"
 
 static struct au_framer framer;
 static struct mux mux;

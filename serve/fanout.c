@@ -22,7 +22,9 @@
 #include "capture/number.h"
 #include "serve/server.h"
 
-#define USAGE "usage: fanout [-l [addr:]port]... [-w wwwdir] [-a connections] [-d fd]\n"
+#define USAGE                                                                                      \
+    "usage: fanout [-l [addr:]port] ... [-w wwwdir] [-a connections] [-d fd]\n"                    \
+    "       fanout -h | -V\n"
 #define DEFAULT_LISTEN "8000"
 
 enum {
