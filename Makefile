@@ -4,6 +4,7 @@
 #   make test                  every test that needs no packages beyond scripts/test's list
 #   make STRICT=1              warnings are errors (what our own builds use)
 #   make BUILD=build/asan SAN=address,undefined
+#   make install PREFIX=/usr/local
 #   make fuzz TIME=60 [TARGET=misb]    every fuzzer, or one, for so many seconds
 VERSION = 0.1.0
 PREFIX ?= /usr/local
@@ -84,8 +85,17 @@ fuzz: $(if $(TARGET),$(BUILD)/fuzz/$(TARGET),$(FUZZ))
 lint:
 	BUILD=$(BUILD) tests/lint
 
+# DESTDIR for packagers.
+DATA = $(DESTDIR)$(PREFIX)/share/fmp4streamer
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DATA)/www
+	install $(BIN) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(TOOLS:=.1) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 service/httpd.conf $(DATA)
+	install -m 644 service/www/* $(DATA)/www
+
 clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all built units unit test bench fuzz lint clean
+.PHONY: all built units unit test bench fuzz lint install clean
