@@ -6,6 +6,7 @@
 #include "capture/misb.h"
 #include "capture/number.h"
 #include "capture/rate.h"
+#include "capture/utc.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -19,7 +20,6 @@
 
 enum {
     SECOND_US = 1000000,
-    STEP_US = 500000, /* the wall clock has been set, it did not drift */
     GOP_MAX = 1000000,
 };
 
@@ -40,9 +40,9 @@ struct source {
     struct card card;
     struct cardenc encoder;
     uint8_t *unit;
-    uint64_t frame;    /* counts deadlines, so it jumps where frames were lost */
-    uint64_t start;    /* CLOCK_MONOTONIC at frame 0, microseconds */
-    int64_t to_utc;    /* what to add to get UTC */
+    uint64_t frame; /* counts deadlines, so it jumps where frames were lost */
+    uint64_t start; /* CLOCK_MONOTONIC at frame 0, microseconds */
+    struct utc utc;
     uint64_t last_key; /* the frame number of the newest keyframe */
     uint64_t units;    /* access units written */
 };
@@ -150,21 +150,15 @@ static int write_all(int fd, const uint8_t *p, size_t n)
     return 0;
 }
 
-/* The stamp of the current frame: the moment of its deadline. The offset to UTC changes only when
- * the wall clock was set, and the stamp then says so. */
+/* The stamp of the current frame: the moment of its deadline. */
 static struct misb_stamp stamp(struct source *s)
 {
     uint64_t deadline = s->start + rate_us(s->o.rate, s->frame);
     uint8_t status = MISB_STATUS;
 
-    if (!s->o.fast) {
-        int64_t offset = utc_offset(), step = offset - s->to_utc;
-        if (step > STEP_US || step < -STEP_US) {
-            s->to_utc = offset;
-            status |= MISB_DISCONTINUITY;
-        }
-    }
-    return (struct misb_stamp){deadline + (uint64_t)s->to_utc, status};
+    if (!s->o.fast || !s->utc.fixed) /* a run ahead of the clock has only its start from it */
+        status = utc_fix(&s->utc, utc_offset());
+    return (struct misb_stamp){deadline + (uint64_t)s->utc.offset, status};
 }
 
 static int write_frame(struct source *s)
@@ -207,7 +201,6 @@ static void next_frame(struct source *s)
 static int run(struct source *s)
 {
     s->start = now_us(CLOCK_MONOTONIC);
-    s->to_utc = utc_offset();
     while (!stop) {
         if (write_frame(s)) {
             if (errno == EPIPE)

@@ -1,6 +1,7 @@
 /* The test card's encoder: what an independent decoder (ffmpeg) makes of its streams is the
  * picture, to the sample; levels; sizes of access units. */
 #include "capture/cardenc.h"
+#include "capture/bits.h"
 #include "capture/card.h"
 #include "capture/misb.h"
 #include "tests/tap.h"
@@ -214,6 +215,35 @@ static void zeros(void)
     free(pic.drawn);
 }
 
+/* 7.4.3: two IDR pictures in a row differ in idr_pic_id, which decoders at hand do not check. */
+static void idr_pic_ids(void)
+{
+    struct card card;
+    struct run r;
+    void *memory = malloc(card_memory(640, 480));
+    uint32_t last = 9;
+    int good = 1;
+
+    card_init(&card, 640, 480, memory);
+    begin(&r, 640, 480, &card.picture);
+    for (unsigned n = 0; n < 6; n++) {
+        size_t len = add(&r, n != 2), at = 0;
+        struct bits b;
+        if (n == 2)
+            continue;
+        while (at + 4 < len && memcmp(r.unit + at, "\0\0\1\x65", 4))
+            at++;
+        bits_init(&b, r.unit + at + 4, len - at - 4);
+        good &= bits_ue(&b) == 0 && bits_ue(&b) == 7 && bits_ue(&b) == 0 && bits_u(&b, 8) == 0;
+        uint32_t id = bits_ue(&b);
+        good &= id != last;
+        last = id;
+    }
+    ok(good, "idr_pic_id alternates");
+    end(&r, "keyframes");
+    free(memory);
+}
+
 static void levels(void)
 {
     static const struct {
@@ -251,6 +281,7 @@ int main(void)
     randoms(400, 16, 100);
     still();
     zeros();
+    idr_pic_ids();
     levels();
     snprintf(command, sizeof command, "rm -r %s", directory);
     return system(command) | done();
