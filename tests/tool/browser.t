@@ -52,6 +52,7 @@ if ! listening; then
     exit 1
 fi
 
+# The first browser meets a server a moment old, which has no past to show yet; the second one does.
 for browser in chromium firefox; do
     line=$(tests/browser/play "$browser" "http://127.0.0.1:$port/watch.html" "$seconds" 2>"$temporary/error")
     status=$?
