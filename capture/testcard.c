@@ -103,10 +103,10 @@ static void parse(struct options *o, int argc, char **argv)
             break;
         case 'h':
             fputs(usage, stdout);
-            exit(fflush(stdout) ? EXIT_BAD_INPUT : 0);
+            exit(fflush(stdout) ? EXIT_AGAIN : 0);
         case 'V':
             puts("testcard " VERSION);
-            exit(fflush(stdout) ? EXIT_BAD_INPUT : 0);
+            exit(fflush(stdout) ? EXIT_AGAIN : 0);
         case ':':
             bad_option("option", option, "needs a value");
             break;
@@ -206,7 +206,7 @@ static int run(struct source *s)
             if (errno == EPIPE)
                 return 0;
             fprintf(stderr, "testcard: standard output: %s\n", strerror(errno));
-            return EXIT_BAD_INPUT;
+            return EXIT_AGAIN;
         }
         if (s->o.frames && s->units == s->o.frames)
             break;
@@ -240,7 +240,7 @@ int main(int argc, char **argv)
     s.unit = malloc(CARDENC_AUD + cardenc_unit_max(w, h));
     if (!picture || !encoder_memory || !s.unit) {
         fprintf(stderr, "testcard: memory for %ux%u: %s\n", w, h, strerror(errno));
-        return EXIT_BAD_INPUT;
+        return EXIT_AGAIN;
     }
     card_init(&s.card, w, h, picture);
     cardenc_init(&s.encoder, w, h, s.o.rate, encoder_memory);

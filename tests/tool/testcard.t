@@ -178,7 +178,7 @@ def failed_output():
     ok(run.wait(10) == 0 and run.stderr.read() == b"", "the reader goes: quietly 0")
     with open("/dev/full", "wb") as full:
         run = subprocess.run([TESTCARD, "-x"], stdout=full, stderr=subprocess.PIPE, timeout=10)
-    ok(run.returncode == 1 and run.stderr == b"testcard: standard output: No space left on device\n", "full: 1, one line")
+    ok(run.returncode == 111 and run.stderr == b"testcard: standard output: No space left on device\n", "full: 111, one line")
     run = subprocess.run(["sh", "-c", 'exec "$0" -x >&-', TESTCARD], stderr=subprocess.PIPE, timeout=10)
     ok(run.returncode == 1 and run.stderr.count(b"\n") == 1, "closed: 1, one line")
 
