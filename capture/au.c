@@ -17,6 +17,7 @@ static void new_picture(struct au_framer *f)
 {
     f->pictures = 0;
     f->has_mb0 = 0;
+    f->damaged = 0;
     f->idr = 0;
     f->intra = 1;
     f->opener = NONE;
@@ -115,6 +116,13 @@ static int begins_picture(const struct au_framer *f, const struct slice *s)
     return s->first_mb == 0 && f->has_mb0;
 }
 
+/* An open slice can be read once its end is not in its first SLICE_HEADER_MAX bytes: one that is
+ * cut short must not be read on into the next NAL unit. */
+static int header_is_there(const uint8_t *nal, size_t have)
+{
+    return have >= SLICE_HEADER_MAX && nal_start_code(nal, SLICE_HEADER_MAX) == SLICE_HEADER_MAX;
+}
+
 /* Decides where NAL unit i belongs. Returns the index of the NAL unit the next access unit begins
  * with, NONE when i is part of the current one, or -1 when more of i must be seen. */
 static int judge(struct au_framer *f, const uint8_t *window, size_t len, unsigned i)
@@ -138,7 +146,7 @@ static int judge(struct au_framer *f, const uint8_t *window, size_t len, unsigne
     }
     if (type != NAL_SLICE && type != NAL_IDR && type != NAL_PARTITION_A)
         return NONE;
-    if (!whole && have < SLICE_HEADER_MAX)
+    if (!whole && !header_is_there(window + n->at, have))
         return -1;
     struct slice s;
     if (slice_parse(window + n->at, have < SLICE_HEADER_MAX ? have : SLICE_HEADER_MAX, f->sps,
@@ -169,22 +177,44 @@ static enum au_result hand_out(struct au_framer *f, unsigned count, size_t size,
     return AU_READY;
 }
 
-/* Drops all that was looked at. */
-static enum au_result give_up(struct au_framer *f, struct au *out)
+/* Drops `size` bytes. */
+static enum au_result drop(struct au *out, size_t size)
 {
     memset(out, 0, sizeof *out);
-    out->size = f->scan;
+    out->size = size;
+    return AU_BAD;
+}
+
+/* Drops all that was looked at, and remembers the picture it was of. */
+static enum au_result give_up(struct au_framer *f, struct au *out)
+{
+    size_t size = f->scan;
     f->count = f->judged = 0;
     f->open = 0;
     f->scan = 0;
-    new_picture(f);
-    return AU_BAD;
+    f->opener = NONE;
+    f->damaged = f->pictures;
+    return drop(out, size);
+}
+
+/* The access unit ends in front of NAL unit `count`, which is at least 1, or is not there. */
+static enum au_result end_unit(struct au_framer *f, unsigned count, size_t size, struct au *out)
+{
+    if (!f->damaged)
+        return hand_out(f, count, size, out);
+    f->taken = count;
+    f->taken_size = size;
+    return drop(out, size);
 }
 
 enum au_result au_next(struct au_framer *f, const uint8_t *window, size_t len, int end,
                        struct au *out)
 {
     retire(f);
+    if (len >= AU_BYTES_MAX) {
+        len = AU_BYTES_MAX;
+        end = 0;
+    }
     if (f->count == 0 && !f->pictures)
         new_picture(f);
     for (;;) {
@@ -194,9 +224,13 @@ enum au_result au_next(struct au_framer *f, const uint8_t *window, size_t len, i
                 break;
             if (next != NONE) {
                 const struct au_nal *n = &f->nal[next];
+                size_t size = n->at - n->lead;
                 /* The NAL units from the opener on are judged again as part of the next. */
                 f->judged = (unsigned)next;
-                return hand_out(f, (unsigned)next, n->at - n->lead, out);
+                if (size)
+                    return end_unit(f, (unsigned)next, size, out);
+                new_picture(f); /* all of the damaged one is gone already */
+                continue;
             }
             f->judged++;
         }
@@ -213,8 +247,9 @@ enum au_result au_next(struct au_framer *f, const uint8_t *window, size_t len, i
     /* The end of the stream: a delimiter or parameter sets behind the last slice belong to no
      * picture. */
     unsigned count = f->opener != NONE ? f->opener : f->count;
+    size_t size = count < f->count ? f->nal[count].at - f->nal[count].lead : len;
     f->judged = count;
-    return hand_out(f, count, count < f->count ? f->nal[count].at - f->nal[count].lead : len, out);
+    return size ? end_unit(f, count, size, out) : AU_MORE;
 }
 
 int au_sei_recovery_point(const uint8_t *nal, size_t len)

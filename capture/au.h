@@ -12,7 +12,11 @@
  * What the standard forbids and cameras send all the same is taken as meant: SEI, parameter sets or
  * prefix NAL units between the slices of one picture stay inside it; a second slice with macroblock
  * 0 begins a picture even where every header field is equal (encoders that never change
- * idr_pic_id). */
+ * idr_pic_id).
+ *
+ * What it hands out depends on the bytes alone, not on how they arrive: never more than
+ * AU_BYTES_MAX bytes of the window are looked at, and of a slice only its first SLICE_HEADER_MAX.
+ */
 #ifndef CAPTURE_AU_H
 #define CAPTURE_AU_H
 
@@ -55,6 +59,7 @@ struct au_framer {
     unsigned judged;   /* NAL units whose place has been decided */
     unsigned opener;   /* the first since the last slice that may open an access unit, or NONE */
     int pictures;      /* a slice of the current picture has been seen */
+    int damaged;       /* the current picture's front was dropped: the rest is to follow it */
     int has_mb0;       /* the current picture has its macroblock 0 */
     uint8_t idr, intra;
     struct slice first;
@@ -63,7 +68,8 @@ struct au_framer {
 enum au_result {
     AU_READY, /* *out holds an access unit */
     AU_MORE,  /* all of the window is looked at; at the end of the stream: nothing is left */
-    AU_BAD,   /* over a limit; out->size bytes are to be dropped */
+    AU_BAD,   /* over a limit; out->size bytes, at least 1, are to be dropped. What is left of that
+                 picture comes as further AU_BAD, so that the next AU_READY is whole */
 };
 
 void au_init(struct au_framer *f);

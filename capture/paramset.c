@@ -8,14 +8,15 @@ enum { EXTENDED_SAR = 255 };
 
 /* Table E-1, aspect_ratio_idc 1 to 16. */
 static const uint8_t sample_aspect[17][2] = {
-    {0, 0},   {1, 1},   {12, 11}, {10, 11}, {16, 11}, {40, 33}, {24, 11}, {20, 11}, {32, 11},
-    {80, 33}, {18, 11}, {15, 11}, {64, 33}, {160, 99}, {4, 3},  {3, 2},   {2, 1},
+    {0, 0},   {1, 1},   {12, 11}, {10, 11}, {16, 11},  {40, 33}, {24, 11}, {20, 11}, {32, 11},
+    {80, 33}, {18, 11}, {15, 11}, {64, 33}, {160, 99}, {4, 3},   {3, 2},   {2, 1},
 };
 
 /* 7.3.2.1.1: the profiles whose SPS says its chroma format. */
 static int has_chroma_format(uint8_t profile)
 {
-    static const uint8_t profiles[] = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135};
+    static const uint8_t profiles[] = {100, 110, 122, 244, 44,  83, 86,
+                                       118, 128, 138, 139, 134, 135};
     return memchr(profiles, profile, sizeof profiles) != NULL;
 }
 
@@ -23,8 +24,14 @@ static void skip_scaling_list(struct bits *b, int size)
 {
     int last = 8, next = 8;
     for (int i = 0; i < size && !b->bad; i++) {
-        if (next)
-            next = (last + bits_se(b)) & 255;
+        if (next) {
+            int delta = bits_se(b);
+            if (delta < -128 || delta > 127) {
+                b->bad = 1;
+                return;
+            }
+            next = (last + delta) & 255;
+        }
         if (next)
             last = next;
     }
@@ -52,6 +59,15 @@ static void parse_chroma_format(struct bits *b, struct sps *s)
             skip_scaling_list(b, i < 6 ? 16 : 64);
 }
 
+/* log2_max_frame_num_minus4 and its like. */
+static uint8_t log2_max(struct bits *b)
+{
+    uint32_t minus4 = bits_ue(b);
+    if (minus4 > 12)
+        b->bad = 1;
+    return (uint8_t)(minus4 + 4);
+}
+
 static void parse_poc_type(struct bits *b, struct sps *s)
 {
     uint32_t type = bits_ue(b);
@@ -59,10 +75,7 @@ static void parse_poc_type(struct bits *b, struct sps *s)
         b->bad = 1;
     s->poc_type = (uint8_t)type;
     if (type == 0) {
-        uint32_t log2 = bits_ue(b) + 4;
-        if (log2 > 16)
-            b->bad = 1;
-        s->log2_max_poc_lsb = (uint8_t)log2;
+        s->log2_max_poc_lsb = log2_max(b);
     } else if (type == 1) {
         s->delta_pic_order_always_zero = (uint8_t)bits_u(b, 1);
         bits_se(b);
@@ -163,18 +176,18 @@ int sps_parse(const uint8_t *nal, size_t len, struct sps *out)
     out->bit_depth_luma = out->bit_depth_chroma = 8;
     if (has_chroma_format(out->profile_idc))
         parse_chroma_format(&b, out);
-    uint32_t log2 = bits_ue(&b) + 4;
-    if (log2 > 16)
-        return -1;
-    out->log2_max_frame_num = (uint8_t)log2;
+    out->log2_max_frame_num = log2_max(&b);
     parse_poc_type(&b, out);
     bits_ue(&b);   /* max_num_ref_frames */
     bits_u(&b, 1); /* gaps_in_frame_num_value_allowed_flag */
     parse_size(&b, out);
+    int has_vui = (int)bits_u(&b, 1);
+    if (!has_vui)
+        bits_u(&b, 1); /* the stop bit, or it was cut short */
     if (b.bad)
         return -1;
     out->valid = 1;
-    if (bits_u(&b, 1) && !b.bad) {
+    if (has_vui) {
         struct sps without_vui = *out;
         parse_vui(&b, out);
         if (b.bad)
@@ -225,14 +238,15 @@ int pps_parse(const uint8_t *nal, size_t len, struct pps *out)
         return -1;
     if (groups > 1)
         skip_slice_groups(&b, groups);
-    bits_ue(&b); /* num_ref_idx_l0_default_active_minus1 */
-    bits_ue(&b); /* num_ref_idx_l1_default_active_minus1 */
+    bits_ue(&b);   /* num_ref_idx_l0_default_active_minus1 */
+    bits_ue(&b);   /* num_ref_idx_l1_default_active_minus1 */
     bits_u(&b, 3); /* weighted_pred_flag, weighted_bipred_idc */
     bits_se(&b);
     bits_se(&b);
     bits_se(&b);
     bits_u(&b, 2); /* deblocking_filter_control_present_flag, constrained_intra_pred_flag */
     out->redundant_pic_cnt_present = (uint8_t)bits_u(&b, 1);
+    bits_u(&b, 1); /* what follows or the stop bit, or it was cut short */
     if (b.bad)
         return -1;
     out->valid = 1;

@@ -16,10 +16,10 @@ int slice_parse(const uint8_t *nal, size_t len, const struct sps *sps, const str
     out->idr = nal_type(nal[0]) == NAL_IDR;
     bits_init(&b, nal + 1, len - 1);
     out->first_mb = bits_ue(&b);
-    out->type = (uint8_t)(bits_ue(&b) % 5);
-    uint32_t pps_id = bits_ue(&b);
-    if (b.bad || pps_id >= PPS_IDS)
+    uint32_t type = bits_ue(&b), pps_id = bits_ue(&b);
+    if (b.bad || type > 9 || pps_id >= PPS_IDS)
         return -1;
+    out->type = (uint8_t)(type % 5);
     out->pps_id = (uint8_t)pps_id;
     const struct pps *p = &pps[pps_id];
     const struct sps *s = &sps[p->sps_id];

@@ -23,8 +23,8 @@ struct slice {
     uint32_t first_mb;
     uint32_t frame_num, idr_pic_id;
     uint32_t poc_lsb;
-    int32_t delta_poc[2];  /* type 1; with type 0, [0] is delta_pic_order_cnt_bottom */
-    uint32_t redundant;    /* redundant_pic_cnt */
+    int32_t delta_poc[2]; /* type 1; with type 0, [0] is delta_pic_order_cnt_bottom */
+    uint32_t redundant;   /* redundant_pic_cnt */
 };
 
 /* Reads the header of the slice NAL unit (types 1, 2, 5; header byte first) from its first `len`

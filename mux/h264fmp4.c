@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,11 +37,23 @@ static void fail(int status, const char *what, const char *why)
     exit(status);
 }
 
+static void bad_option(const char *option, const char *value, const char *why)
+{
+    fprintf(stderr, "h264fmp4: %s %s: %s\n", option, value, why);
+    exit(EXIT_USAGE);
+}
+
 static uint64_t clock_us(clockid_t id)
 {
     struct timespec t;
     clock_gettime(id, &t);
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* Somebody else may have made a shared pipe non-blocking. */
+static void wait_for(int fd, short events)
+{
+    poll(&(struct pollfd){.fd = fd, .events = events}, 1, -1);
 }
 
 /* All of the list, however the pipe cuts it up. The reader going away is a quiet end. */
@@ -50,6 +63,10 @@ static void write_all(struct iovec *iov, unsigned n)
         ssize_t w = writev(STDOUT_FILENO, iov, n < IOV_MAX ? (int)n : IOV_MAX);
         if (w < 0 && errno == EINTR)
             continue;
+        if (w < 0 && errno == EAGAIN) {
+            wait_for(STDOUT_FILENO, POLLOUT);
+            continue;
+        }
         if (w < 0 && errno == EPIPE)
             exit(0);
         if (w < 0)
@@ -125,6 +142,10 @@ static void run(int live)
         ssize_t r = read(STDIN_FILENO, buffer + to, READ_MAX);
         if (r < 0 && errno == EINTR)
             continue;
+        if (r < 0 && errno == EAGAIN) {
+            wait_for(STDIN_FILENO, POLLIN);
+            continue;
+        }
         if (r < 0)
             fail(EXIT_AGAIN, "standard input", strerror(errno));
         to += (size_t)r;
@@ -146,43 +167,53 @@ static void run(int live)
                          : "nothing came");
 }
 
-static void parse_options(int argc, char **argv, struct mux_options *opt, const char **mode)
+static unsigned turn(const char *degrees)
 {
     static const char *const turns[] = {"0", "90", "180", "270"};
+    for (unsigned i = 0; i < 4; i++)
+        if (!strcmp(degrees, turns[i]))
+            return i * 90;
+    bad_option("-R", degrees, "want 0, 90, 180 or 270");
+    return 0;
+}
+
+static void parse_options(int argc, char **argv, struct mux_options *opt, const char **mode)
+{
     int c;
-    while ((c = getopt(argc, argv, "+r:R:g:hV")) != -1) {
+    opterr = 0;
+    while ((c = getopt(argc, argv, "+:r:R:g:hV")) != -1) {
+        char option[] = {'-', (char)optopt, 0};
         switch (c) {
         case 'r':
             if (rate_parse(optarg, &opt->rate) < 0)
-                fail(EXIT_USAGE, "-r", "not a frame rate of 0.1 to 240 (30, 29.97, 30000/1001)");
+                bad_option("-r", optarg,
+                           "want frames a second like 30, 29.97 or 30000/1001, "
+                           "0.1 to 240");
             break;
-        case 'R': {
-            unsigned i = 0;
-            while (i < 4 && strcmp(optarg, turns[i]))
-                i++;
-            if (i == 4)
-                fail(EXIT_USAGE, "-R", "not 0, 90, 180 or 270");
-            opt->rotate = i * 90;
+        case 'R':
+            opt->rotate = turn(optarg);
             break;
-        }
         case 'g':
             if (strcmp(optarg, "au") && strcmp(optarg, "gop"))
-                fail(EXIT_USAGE, "-g", "not au or gop");
+                bad_option("-g", optarg, "want au or gop");
             *mode = optarg;
             break;
         case 'h':
             fputs(USAGE, stdout);
-            exit(0);
+            exit(fflush(stdout) ? EXIT_AGAIN : 0);
         case 'V':
             puts("h264fmp4 " VERSION);
-            exit(0);
+            exit(fflush(stdout) ? EXIT_AGAIN : 0);
+        case ':':
+            bad_option("option", option, "needs a value");
+            break;
         default:
-            fputs(USAGE, stderr);
-            exit(EXIT_USAGE);
+            bad_option("option", option, "unknown (-h shows the usage)");
         }
     }
     if (optind < argc)
-        fail(EXIT_USAGE, argv[optind], "no such argument; the stream comes on standard input");
+        bad_option("argument", argv[optind],
+                   "unexpected; the stream comes on standard input (-h shows the usage)");
 }
 
 int main(int argc, char **argv)

@@ -2,12 +2,15 @@
 
 #include <string.h>
 
+/* Far beyond any clock, and far from overflow however it is added to. */
+#define CLOCK_MAX_US (INT64_MAX / 1024)
+
 struct rate timing_sps_rate(const struct sps *sps)
 {
     struct rate none = {0, 0};
     uint64_t units = (uint64_t)sps->num_units_in_tick * 2;
-    if (!sps->time_scale || !units || sps->time_scale / 1000 > units ||
-        units / 10 > sps->time_scale || units > UINT32_MAX)
+    uint64_t scale = sps->time_scale;
+    if (!scale || !units || scale > 1000 * units || units > 10 * scale || units > UINT32_MAX)
         return none;
     return (struct rate){sps->time_scale, (uint32_t)units};
 }
@@ -35,13 +38,14 @@ int64_t timing_first_interval(const struct timing *t)
     return t->rate.num ? (int64_t)((uint64_t)TIMESCALE * t->rate.den / t->rate.num) : TICKS_NOMINAL;
 }
 
-/* n * den / num seconds in ticks, to the nearest; whole multiples of num first, so that weeks of
- * any rate stay far from overflow. */
+/* n * den / num seconds in ticks, to the nearest. Whole multiples of num first, twice, so that the
+ * only product that is divided is below num squared, and num has 32 bits. */
 static int64_t rate_ticks(const struct rate *r, uint64_t n)
 {
-    uint64_t whole = n / r->num, part = n % r->num;
+    uint64_t num = r->num, whole = n / num, part = n % num;
     uint64_t per_num = (uint64_t)TIMESCALE * r->den;
-    return (int64_t)(whole * per_num + (part * per_num + r->num / 2) / r->num);
+    uint64_t rounded = (part * (per_num % num) + num / 2) / num;
+    return (int64_t)(whole * per_num + part * (per_num / num) + rounded);
 }
 
 static int64_t us_ticks(int64_t us)
@@ -59,10 +63,10 @@ static void place(struct timing *t, int64_t clock_us, int jumped)
         return;
     }
     int64_t us = clock_us - t->zero;
-    if (jumped || us <= t->last_us) {
+    if (jumped || us <= t->last_us || us - t->last_us > TIME_JUMP_US) {
         us = t->last_us + t->step_us;
         t->zero = clock_us - us;
-    } else {
+    } else if (us - t->last_us <= TIME_STEP_MAX_US) {
         t->step_us = us - t->last_us;
     }
     t->last_us = us;
@@ -77,8 +81,8 @@ int64_t timing_next(struct timing *t, const struct misb_stamp *stamp, int64_t ar
         int64_t clock_us = arrival_us;
         int jumped = 0;
         if (t->source == TIME_MISB && stamp) {
-            clock_us = (int64_t)(stamp->us & INT64_MAX);
-            jumped = (stamp->status & MISB_DISCONTINUITY) != 0 || clock_us > INT64_MAX / 16;
+            clock_us = stamp->us < CLOCK_MAX_US ? (int64_t)stamp->us : CLOCK_MAX_US;
+            jumped = (stamp->status & MISB_DISCONTINUITY) != 0;
         } else if (t->source == TIME_MISB) {
             clock_us = t->zero + t->last_us + t->step_us;
         }

@@ -14,6 +14,10 @@
 
 enum { TIMESCALE = 90000, TICKS_NOMINAL = TIMESCALE / 30 };
 
+#define TIME_JUMP_US (INT64_C(24) * 3600 * 1000000) /* further ahead than this, the clock was set  \
+                                                     */
+#define TIME_STEP_MAX_US (INT64_C(10) * 1000000)    /* a longer interval is a gap, not a rhythm */
+
 enum time_source { TIME_UNSET, TIME_MISB, TIME_RATE, TIME_ARRIVAL };
 
 struct timing {
@@ -23,7 +27,7 @@ struct timing {
     uint64_t count;    /* access units timed */
     int64_t zero;      /* the clock's microseconds at tick 0 */
     int64_t last_us;   /* the last access unit, microseconds from tick 0 */
-    int64_t step_us;   /* the last interval */
+    int64_t step_us;   /* the last interval, but for gaps */
     int64_t last_tick; /* what was returned last */
 };
 
@@ -35,8 +39,9 @@ struct rate timing_sps_rate(const struct sps *sps);
 void timing_init(struct timing *t, int stamped, struct rate given, struct rate sps, int live);
 
 /* The time of the next access unit in ticks: 0 for the first, then always more than the last.
- * stamp: its capture time or NULL; arrival_us: any steady clock. A stamp that is missing, goes
- * backwards, or says that its clock jumped, repeats the last interval instead. */
+ * stamp: its capture time or NULL; arrival_us: any steady clock. A stamp that is missing, does not
+ * rise, says that its clock jumped, or is over TIME_JUMP_US later repeats the last interval of at
+ * most TIME_STEP_MAX_US instead; the stamps behind it count from there. */
 int64_t timing_next(struct timing *t, const struct misb_stamp *stamp, int64_t arrival_us);
 
 /* The interval to assume before there is a second access unit, in ticks. */
