@@ -272,7 +272,10 @@ enum unit_result unit_next(const uint8_t *window, size_t len, struct unit *u, co
         enum part part = part_of(window + at + 4);
         if (part == PART_MDAT)
             return end_frag(u, at, size, len, why);
-        if (at + size > (part >= PART_STYP ? FRAG_HEAD_MAX - 8 : OTHER_BYTES_MAX))
+        int in_frag = u->moof.samples != 0;
+        if (in_frag && part != PART_OTHER)
+            return bad(u, at, why, "moof without its mdat");
+        if (at + size > (in_frag || part >= PART_STYP ? FRAG_HEAD_MAX - 8 : OTHER_BYTES_MAX))
             return bad(u, at, why, "box too large");
         if (at + size > len)
             return UNIT_MORE;
@@ -294,11 +297,12 @@ enum unit_result unit_next(const uint8_t *window, size_t len, struct unit *u, co
             break;
         default:
             u->kind = UNIT_SKIP;
+            break;
         }
         if (wrong)
             return bad(u, at, why, wrong);
         u->size = at + size;
-        if (part == PART_MOOV || part == PART_OTHER)
+        if (part == PART_MOOV || (part == PART_OTHER && !in_frag))
             return UNIT_READY;
     }
 }

@@ -11,7 +11,14 @@
 
 #include "serve/server.h"
 
-enum { ANSWER_MAX = 512 };
+enum {
+    ANSWER_MAX = 512,
+    LINGER_READS = 16, /* in a row, so that one who pours does not hold the others up */
+    LINGER_BYTES = 1 << 20,
+    KEEPALIVE_PROBES = 3,
+};
+
+static const uint32_t wanted_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 static char head[LIMIT_HEAD];
 static char status_text[LIMIT_STATUS];
@@ -22,18 +29,19 @@ static int is_loopback(const struct in6_addr *a)
     return IN6_IS_ADDR_LOOPBACK(a) || memcmp(a, mapped, sizeof mapped) == 0;
 }
 
-static int too_many_from(const struct server *s, const struct in6_addr *addr)
+/* How many times over its limit an address would be with one more connection: 0 is within it. */
+static unsigned too_many_from(const struct server *s, const struct in6_addr *addr)
 {
     unsigned limit = s->per_address ? s->per_address : LIMIT_PER_ADDRESS, n = 0;
     if (!s->per_address && is_loopback(addr))
         return 0;
     for (unsigned i = 0; i < s->conns; i++)
         n += s->conn[i].state != CONN_FREE && memcmp(&s->conn[i].addr, addr, sizeof *addr) == 0;
-    return n >= limit;
+    return n / limit;
 }
 
-/* Before there is a connection to answer on. What does not fit into the empty socket is lost. */
-static void refuse(struct server *s, int fd, const char *line)
+/* Without a place for it: what the client sends after this may cost it the answer. */
+static void turn_away(struct server *s, int fd, const char *line)
 {
     char text[ANSWER_MAX];
     int n = snprintf(text, sizeof text,
@@ -43,6 +51,7 @@ static void refuse(struct server *s, int fd, const char *line)
     s->count.refused++;
     if (send(fd, text, (size_t)n, MSG_NOSIGNAL) == n)
         shutdown(fd, SHUT_WR);
+    recv(fd, NULL, LINGER_BYTES, MSG_TRUNC | MSG_DONTWAIT);
     close(fd);
 }
 
@@ -65,38 +74,57 @@ static void peer_address(const struct sockaddr_storage *from, struct in6_addr *o
     memcpy(&out->s6_addr[12], &((const struct sockaddr_in *)(const void *)from)->sin_addr, 4);
 }
 
-static void set_up(struct server *s, int fd, const struct in6_addr *addr)
+static void set_options(int fd)
 {
-    const int one = 1, unsent = LIMIT_UNSENT;
-    struct conn *c = s->open < s->conns ? free_conn(s) : NULL;
-    if (!c || too_many_from(s, addr)) {
-        refuse(s, fd, c ? "too many connections from this address" : "too many connections");
-        return;
-    }
+    const int one = 1, unsent = LIMIT_UNSENT, idle = LIMIT_GONE_S / 2, probes = KEEPALIVE_PROBES;
+    const int interval = LIMIT_GONE_S / 2 / KEEPALIVE_PROBES;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
+/* One who is over the limit of its address is answered properly, up to as many again. */
+static void set_up(struct server *s, int fd, const struct in6_addr *addr)
+{
+    static const char too_many[] = "too many connections from this address";
+    struct conn *c = s->open < s->conns ? free_conn(s) : NULL;
+    unsigned over = too_many_from(s, addr);
+    if (!c || over > 1) {
+        turn_away(s, fd, c ? too_many : "too many connections");
+        return;
+    }
+    set_options(fd);
     memset(c, 0, sizeof *c);
     c->fd = fd;
     c->addr = *addr;
     c->state = CONN_HEAD;
     c->since = now_us();
     s->open++;
-    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c};
-    if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) < 0)
+    struct epoll_event ev = {.events = wanted_events, .data.ptr = c};
+    if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) < 0) {
         conn_close(s, c);
+    } else if (over) {
+        s->count.refused++;
+        conn_answer(s, c, NULL, "503 Service Unavailable", too_many);
+    }
 }
 
 void conn_accept(struct server *s, int listener)
 {
-    for (;;) {
+    for (int i = 0; i < LIMIT_ACCEPTS; i++) {
         struct sockaddr_storage from;
         struct in6_addr addr;
         socklen_t len = sizeof from;
         int fd = accept4(listener, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
             continue;
-        if (fd < 0)
+        if (fd < 0) {
+            s->deaf |= errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
             return;
+        }
         peer_address(&from, &addr);
         set_up(s, fd, &addr);
     }
@@ -111,13 +139,31 @@ void conn_close(struct server *s, struct conn *c)
     s->open--;
 }
 
-/* Closes so that the answer arrives: bytes the client sent and nobody read would turn the close
- * into a reset. */
+/* Throws away what comes, and closes when nothing more will. */
+static void linger(struct server *s, struct conn *c)
+{
+    ssize_t n = 1;
+    for (int i = 0; i < LINGER_READS && n > 0; i++)
+        n = recv(c->fd, NULL, LINGER_BYTES, MSG_TRUNC | MSG_DONTWAIT);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        conn_close(s, c);
+}
+
+/* Ends so that the answer arrives: bytes that the client sent and nobody read would turn a close
+ * into a reset, and the client might never see what was said. */
 static void finish(struct server *s, struct conn *c)
 {
     shutdown(c->fd, SHUT_WR);
-    while (recv(c->fd, head, sizeof head, MSG_DONTWAIT) > 0)
-        ;
+    c->state = CONN_LINGER;
+    c->since = now_us();
+    linger(s, c);
+}
+
+/* Closes on one who takes nothing: the kernel need not keep what it never will. */
+static void cut_off(struct server *s, struct conn *c)
+{
+    const struct linger none = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
     conn_close(s, c);
 }
 
@@ -130,23 +176,25 @@ void conn_done(struct server *s, struct conn *c, int keep_alive)
     c->state = CONN_HEAD;
     c->since = now_us();
     /* A pipelined request is in the socket already, and no edge will tell of it. */
-    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c};
+    struct epoll_event ev = {.events = wanted_events, .data.ptr = c};
     if (epoll_ctl(s->epoll, EPOLL_CTL_MOD, c->fd, &ev) < 0)
         conn_close(s, c);
 }
 
-/* An answer that is there as a whole. It goes into the socket at once or not at all: a client that
- * leaves no room for it has had its chance. */
+/* An answer that is there as a whole; without a text, the head of one that has no length. It goes
+ * into the socket at once or not at all: a client that leaves no room for it has had its chance. */
 static void send_answer(struct server *s, struct conn *c, const struct http_request *req,
                         const char *status, const char *type, const char *extra, const char *text,
                         size_t len)
 {
-    char top[ANSWER_MAX];
+    char top[ANSWER_MAX], length[64] = "";
     int keep = req && req->keep_alive && !req->has_body;
+    if (text)
+        snprintf(length, sizeof length, "Content-Length: %zu\r\n", len);
     int n = snprintf(top, sizeof top,
-                     "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+                     "HTTP/1.1 %s\r\nContent-Type: %s\r\n%s"
                      "Cache-Control: no-store\r\n%sConnection: %s\r\n\r\n",
-                     status, type, len, extra, keep ? "keep-alive" : "close");
+                     status, type, length, extra, keep ? "keep-alive" : "close");
     int body = !(req && req->method == HTTP_HEAD);
     struct iovec iov[2] = {{top, (size_t)n}, {(char *)(uintptr_t)text, body ? len : 0}};
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
@@ -162,7 +210,7 @@ void conn_answer(struct server *s, struct conn *c, const struct http_request *re
 {
     char text[ANSWER_MAX];
     int n = snprintf(text, sizeof text, "%s\n", line);
-    const char *extra = status[0] == '5' ? "Retry-After: 5\r\n"
+    const char *extra = status[0] == '5'             ? "Retry-After: 5\r\n"
                         : !strncmp(status, "405", 3) ? "Allow: GET, HEAD\r\n"
                                                      : "";
     send_answer(s, c, req, status, "text/plain", extra, text, (size_t)n);
@@ -181,7 +229,10 @@ static void serve_live(struct server *s, struct conn *c, const struct http_reque
     if (kind != VIEW_STILL && !range_fits(req))
         conn_answer(s, c, req, "416 Range Not Satisfiable", "a live stream has no ranges");
     else if (kind != VIEW_STILL && req->method == HTTP_HEAD)
-        send_answer(s, c, req, "200 OK", "video/mp4", "", "", 0);
+        send_answer(s, c, req, "200 OK", "video/mp4", "Access-Control-Allow-Origin: *\r\n", NULL,
+                    0);
+    else if (kind == VIEW_STILL && ring_last_key(&s->ring) < 0)
+        conn_answer(s, c, req, "503 Service Unavailable", "no picture has come yet");
     else
         viewer_begin(s, c, req, kind);
 }
@@ -254,9 +305,9 @@ static int drop_empty_lines(int fd, const char *p, size_t n)
 static void read_head(struct server *s, struct conn *c)
 {
     struct http_request req;
-    ssize_t n;
-    int dropped;
-    do {
+    ssize_t n = 0;
+    int dropped = 1;
+    for (int i = 0; i < 2 && dropped > 0; i++) {
         n = recv(c->fd, head, sizeof head, MSG_PEEK | MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
@@ -265,14 +316,16 @@ static void read_head(struct server *s, struct conn *c)
             return;
         }
         dropped = drop_empty_lines(c->fd, head, (size_t)n);
-    } while (dropped > 0);
-    int len = dropped < 0 ? HTTP_BAD : http_parse(head, (size_t)n, &req);
+    }
+    int len = dropped ? HTTP_BAD : http_parse(head, (size_t)n, &req);
     if (len > 0)
         serve(s, c, &req, (size_t)len);
     else if (len == HTTP_BAD)
         conn_answer(s, c, NULL, "400 Bad Request", "not a request this server knows");
     else if ((size_t)n == sizeof head)
         conn_answer(s, c, NULL, "431 Request Header Fields Too Large", "request head too long");
+    else if (c->peer_done)
+        conn_close(s, c);
 }
 
 void conn_event(struct server *s, struct conn *c, uint32_t events)
@@ -283,11 +336,14 @@ void conn_event(struct server *s, struct conn *c, uint32_t events)
         conn_close(s, c);
         return;
     }
+    c->peer_done |= (events & EPOLLRDHUP) != 0;
     if (c->state == CONN_HEAD && (events & EPOLLIN)) {
         read_head(s, c);
+    } else if (c->state == CONN_LINGER && (events & EPOLLIN)) {
+        linger(s, c);
     } else if (c->state == CONN_VIEWER && (events & EPOLLOUT) && c->blocked) {
         c->blocked = 0;
-        viewer_pump(s, c, now_us());
+        c->due = viewer_pump(s, c, now_us());
     }
 }
 
@@ -305,6 +361,11 @@ void conn_sweep(struct server *s)
                 conn_close(s, c);
         } else if (c->state == CONN_VIEWER && c->blocked && age > LIMIT_STUCK_MS) {
             s->count.closed_slow++;
+            cut_off(s, c);
+        } else if (c->state == CONN_VIEWER && c->peer_done && age > LIMIT_STUCK_MS) {
+            /* Most likely gone; while the source is silent, nothing sent would tell. */
+            conn_close(s, c);
+        } else if (c->state == CONN_LINGER && age > LIMIT_LINGER_MS) {
             conn_close(s, c);
         }
     }

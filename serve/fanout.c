@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <linux/close_range.h>
 #include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -196,6 +198,7 @@ static int open_signals(void)
     sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL); /* ignored, as it may have been left to us, children vanish unseen */
     int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (fd < 0)
         fail(EXIT_AGAIN, "signalfd", strerror(errno));
@@ -205,7 +208,9 @@ static int open_signals(void)
 /* Nothing but the standard three may reach a child. */
 static void close_on_exec_all(void)
 {
-    for (int fd = 3; fd < 1024; fd++) {
+    if (syscall(SYS_close_range, 3, UINT_MAX, CLOSE_RANGE_CLOEXEC) == 0)
+        return;
+    for (int fd = 3; fd < (int)sysconf(_SC_OPEN_MAX); fd++) {
         int flags = fcntl(fd, F_GETFD);
         if (flags >= 0)
             fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
@@ -218,7 +223,7 @@ static void set_up(int ready_fd)
     struct server *s = &server;
     if (fstat(STDIN_FILENO, &st) < 0)
         fail(EXIT_USAGE, "standard input", strerror(errno));
-    if (S_ISREG(st.st_mode) || isatty(STDIN_FILENO))
+    if (!S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode))
         fail(EXIT_USAGE, "standard input", "not a pipe; fanout serves a live stream");
     if (!s->listeners)
         add_listener(DEFAULT_LISTEN);
@@ -226,8 +231,8 @@ static void set_up(int ready_fd)
         set_www(DATADIR "/www");
     s->conns = allowed_connections();
     s->conn = memory(s->conns * sizeof *s->conn, "connections");
-    ring_format(&s->ring, memory(ring_bytes(RING_DATA_BYTES, RING_ENTRIES), "ring"), RING_DATA_BYTES,
-                RING_ENTRIES);
+    ring_format(&s->ring, memory(ring_bytes(RING_DATA_BYTES, RING_ENTRIES), "ring"),
+                RING_DATA_BYTES, RING_ENTRIES);
     close_on_exec_all();
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (s->epoll < 0)
@@ -304,6 +309,16 @@ static int dispatch(const struct epoll_event *ev, int n)
     return stop;
 }
 
+/* A listener that cannot be accepted from stays readable: it must not be looked at for a while. */
+static void listen_for(uint32_t events)
+{
+    for (unsigned i = 0; i < server.listeners; i++) {
+        struct epoll_event ev = {.events = events, .data.ptr = &listener_tag[i]};
+        if (epoll_ctl(server.epoll, EPOLL_CTL_MOD, server.listener[i], &ev) < 0)
+            fail(EXIT_AGAIN, "epoll_ctl", strerror(errno));
+    }
+}
+
 static int wait_ms(int64_t due, int64_t sweep)
 {
     int64_t until = due < sweep ? due : sweep, now = now_us();
@@ -313,19 +328,29 @@ static int wait_ms(int64_t due, int64_t sweep)
 int main(int argc, char **argv)
 {
     struct epoll_event ev[EVENTS];
+    int n;
     int ready_fd = -1;
+    /* Whatever of the standard three is closed must not become a socket's number. */
+    while ((n = open("/dev/null", O_RDWR)) >= 0 && n <= STDERR_FILENO)
+        ;
+    close(n);
     parse_options(argc, argv, &ready_fd);
     set_up(ready_fd);
     int64_t sweep = now_us() + SWEEP_MS * 1000;
     for (;;) {
         int64_t due = pump_all(1);
-        int n = epoll_wait(server.epoll, ev, EVENTS, wait_ms(due, sweep));
+        n = epoll_wait(server.epoll, ev, EVENTS, wait_ms(due, sweep));
         if (n < 0 && errno != EINTR)
             fail(EXIT_AGAIN, "epoll_wait", strerror(errno));
         if (n > 0 && dispatch(ev, n))
             return EXIT_CLEAN;
+        if (server.deaf)
+            listen_for(0);
         if (now_us() >= sweep) {
             conn_sweep(&server);
+            if (server.deaf)
+                listen_for(EPOLLIN);
+            server.deaf = 0;
             sweep = now_us() + SWEEP_MS * 1000;
         }
     }

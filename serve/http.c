@@ -34,6 +34,28 @@ static struct span cut_line(struct span *rest)
     return line;
 }
 
+/* RFC 9110 5.6.2 */
+static int is_token(struct span v)
+{
+    static const char others[] = "!#$%&'*+-.^_`|~";
+    for (size_t i = 0; i < v.len; i++) {
+        char c = v.p[i];
+        int alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+        if (!alnum && (!c || !strchr(others, c)))
+            return 0;
+    }
+    return v.len > 0;
+}
+
+/* A carriage return in the middle of a line, too, may end it for somebody else. */
+static int has_control(struct span v)
+{
+    for (size_t i = 0; i < v.len; i++)
+        if (((unsigned char)v.p[i] < ' ' && v.p[i] != '\t') || v.p[i] == 127)
+            return 1;
+    return 0;
+}
+
 static int hex(char c)
 {
     if (c >= '0' && c <= '9')
@@ -65,8 +87,11 @@ static int decode_path(struct span target, char out[HTTP_PATH_MAX])
     size_t n = 0;
     if (!target.len || target.p[0] != '/')
         return -1;
-    for (size_t i = 0; i < target.len && target.p[i] != '?' && target.p[i] != '#'; i++) {
+    for (size_t i = 0; i < target.len && target.p[i] != '?'; i++) {
         int c = (unsigned char)target.p[i];
+        if (c ==
+            '#') /* no part of a request (RFC 9112 3.2): one reader cuts here, another does not */
+            return -1;
         if (c == '%') {
             if (target.len - i < 3 || hex(target.p[i + 1]) < 0 || hex(target.p[i + 2]) < 0)
                 return -1;
@@ -84,9 +109,11 @@ static int decode_path(struct span target, char out[HTTP_PATH_MAX])
 static int request_line(struct span line, struct http_request *req)
 {
     const char *sp = memchr(line.p, ' ', line.len);
-    if (!sp || sp == line.p)
+    if (!sp || has_control(line))
         return -1;
     size_t method = (size_t)(sp - line.p);
+    if (!is_token((struct span){line.p, method}))
+        return -1;
     req->method = method == 3 && !memcmp(line.p, "GET", 3)    ? HTTP_GET
                   : method == 4 && !memcmp(line.p, "HEAD", 4) ? HTTP_HEAD
                                                               : HTTP_OTHER;
@@ -101,7 +128,6 @@ static int request_line(struct span line, struct http_request *req)
     if (version.p[7] != '0' && version.p[7] != '1')
         return -1;
     req->minor = version.p[7] - '0';
-    req->keep_alive = req->minor;
     return decode_path(target, req->path);
 }
 
@@ -132,7 +158,8 @@ static int contains(struct span v, const char *text)
     return 0;
 }
 
-/* Digits from v on; stops at the first other character. Returns how many, 0 for none or overflow. */
+/* Digits from v on; stops at the first other character. Returns how many, 0 for none or overflow.
+ */
 static size_t number(struct span v, uint64_t *out)
 {
     size_t i = 0;
@@ -145,8 +172,8 @@ static size_t number(struct span v, uint64_t *out)
     return i;
 }
 
-/* bytes=N-, bytes=N-M, bytes=-N. A header of several ranges, or one that makes no sense, is ignored,
- * as RFC 9110 14.2 allows. */
+/* bytes=N-, bytes=N-M, bytes=-N. A header of several ranges, or one that makes no sense, is
+ * ignored, as RFC 9110 14.2 allows. */
 static void read_range(struct span v, struct http_request *req)
 {
     if (v.len < 7 || strncasecmp(v.p, "bytes=", 6) != 0)
@@ -167,20 +194,26 @@ static void read_range(struct span v, struct http_request *req)
     req->last = n == 0 ? UINT64_MAX : last;
 }
 
-static int header_field(struct span name, struct span v, struct http_request *req)
+/* What several lines of a head say together. */
+struct said {
+    int close, keep_alive, length, coding;
+    uint64_t bytes;
+};
+
+static int header_field(struct span name, struct span v, struct http_request *req,
+                        struct said *said)
 {
-    uint64_t length;
+    uint64_t bytes;
     if (is_field(name, "Connection")) {
-        if (has_token(v, "close"))
-            req->keep_alive = 0;
-        else if (req->minor == 0 && has_token(v, "keep-alive"))
-            req->keep_alive = 1;
+        said->close |= has_token(v, "close");
+        said->keep_alive |= has_token(v, "keep-alive");
     } else if (is_field(name, "Content-Length")) {
-        if (!v.len || number(v, &length) != v.len)
+        if (!v.len || number(v, &bytes) != v.len || (said->length && bytes != said->bytes))
             return -1;
-        req->has_body |= length != 0;
+        said->length = 1;
+        said->bytes = bytes;
     } else if (is_field(name, "Transfer-Encoding")) {
-        req->has_body = 1;
+        said->coding = 1;
     } else if (is_field(name, "Range")) {
         read_range(v, req);
     } else if (is_field(name, "User-Agent")) {
@@ -189,22 +222,49 @@ static int header_field(struct span name, struct span v, struct http_request *re
     return 0;
 }
 
-static int header_line(struct span line, struct http_request *req)
+static int header_line(struct span line, struct http_request *req, struct said *said)
 {
     const char *colon = memchr(line.p, ':', line.len);
-    if (!colon || colon == line.p || memchr(line.p, 0, line.len))
+    if (!colon || has_control(line))
         return -1;
     struct span name = {line.p, (size_t)(colon - line.p)};
     struct span v = {colon + 1, line.len - name.len - 1};
     /* A folded line or a space before the colon: RFC 9112 5.1 and 5.2 say to refuse. */
-    for (size_t i = 0; i < name.len; i++)
-        if (name.p[i] <= ' ' || name.p[i] == 127)
-            return -1;
+    if (!is_token(name))
+        return -1;
     while (v.len && (*v.p == ' ' || *v.p == '\t'))
         v = (struct span){v.p + 1, v.len - 1};
     while (v.len && (v.p[v.len - 1] == ' ' || v.p[v.len - 1] == '\t'))
         v.len--;
-    return header_field(name, v, req);
+    return header_field(name, v, req, said);
+}
+
+/* The lines behind the request line, up to the empty one. */
+static int header_lines(struct span rest, struct http_request *req)
+{
+    struct said said = {0};
+    while (rest.len) {
+        struct span line = cut_line(&rest);
+        if (line.len && header_line(line, req, &said) < 0)
+            return -1;
+    }
+    if (said.length && said.coding) /* RFC 9112 6.1 */
+        return -1;
+    req->has_body = said.coding || said.bytes;
+    req->keep_alive = !said.close && (req->minor || said.keep_alive);
+    return 0;
+}
+
+/* What cannot be the beginning of a request need not be waited for. */
+static int hopeless(struct span part, struct http_request *req)
+{
+    if (memchr(part.p, '\n', part.len))
+        return request_line(cut_line(&part), req) < 0;
+    if (part.len && part.p[part.len - 1] == '\r')
+        part.len--;
+    const char *sp = memchr(part.p, ' ', part.len);
+    struct span method = {part.p, sp ? (size_t)(sp - part.p) : part.len};
+    return has_control(part) || (part.len && !is_token(method));
 }
 
 int http_parse(const char *buf, size_t len, struct http_request *req)
@@ -215,18 +275,10 @@ int http_parse(const char *buf, size_t len, struct http_request *req)
     while (skip < len && (buf[skip] == '\r' || buf[skip] == '\n'))
         skip++;
     size_t head = head_end(buf + skip, len - skip);
-    if (!head) {
-        /* What cannot be the beginning of a request need not be waited for. */
-        int control = skip < len && ((unsigned char)buf[skip] < 'A' || buf[skip] > 'Z');
-        return control ? HTTP_BAD : HTTP_MORE;
-    }
+    if (!head)
+        return hopeless((struct span){buf + skip, len - skip}, req) ? HTTP_BAD : HTTP_MORE;
     struct span rest = {buf + skip, head};
-    if (request_line(cut_line(&rest), req) < 0)
+    if (request_line(cut_line(&rest), req) < 0 || header_lines(rest, req) < 0)
         return HTTP_BAD;
-    while (rest.len) {
-        struct span line = cut_line(&rest);
-        if (line.len && header_line(line, req) < 0)
-            return HTTP_BAD;
-    }
     return (int)(skip + head);
 }

@@ -27,9 +27,9 @@ struct http_request {
 };
 
 /* Reads the head at buf[0, len). Returns its length (the empty line included), HTTP_MORE when it is
- * not all there, HTTP_BAD when it is no request this server answers: bytes that do not belong
+ * not all there, HTTP_BAD as soon as it is no request this server answers: bytes that do not belong
  * there, another protocol version, a path that is too long, holds a zero or a dot segment once
- * decoded, or lengths that contradict each other. buf need not end in a zero. */
+ * decoded, a folded header, or lengths that contradict each other. buf need not end in a zero. */
 int http_parse(const char *buf, size_t len, struct http_request *req);
 
 #endif

@@ -59,8 +59,8 @@ static void pack(const struct ring_frag *f, uint64_t w[RING_WORDS])
     w[2] = f->utc_us;
     w[3] = (uint64_t)f->size << 32 | f->duration;
     w[4] = (uint64_t)f->epoch << 32 | f->flags;
-    w[5] = (uint64_t)f->samples << 48 | (uint64_t)f->moof_at << 32 | (uint64_t)f->sequence_at << 16 |
-           f->tfdt_at;
+    w[5] = (uint64_t)f->samples << 48 | (uint64_t)f->moof_at << 32 |
+           (uint64_t)f->sequence_at << 16 | f->tfdt_at;
     w[6] = (uint64_t)f->payload_at << 48 | (uint64_t)f->duration_at << 32 |
            (uint64_t)f->duration_n << 16 | f->duration_step;
     w[7] = (uint64_t)f->flags_at << 48 | (uint64_t)f->flags_n << 32 |
@@ -118,9 +118,9 @@ int ring_put(struct ring *r, struct ring_frag *frag, const uint8_t *bytes, size_
     pack(frag, w);
     for (int i = 0; i < RING_WORDS; i++)
         atomic_store_explicit(&r->slot[head % h->entries].word[i], w[i], memory_order_relaxed);
-    if (frag->flags & RING_SYNC)
-        atomic_store_explicit(&h->last_key, head + 1, memory_order_relaxed);
     atomic_store_explicit(&h->head, head + 1, memory_order_release);
+    if (frag->flags & RING_SYNC) /* behind head: whoever sees the key finds it in the index */
+        atomic_store_explicit(&h->last_key, head + 1, memory_order_release);
     return 0;
 }
 

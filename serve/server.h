@@ -16,6 +16,7 @@ enum conn_state {
     CONN_FREE,
     CONN_HEAD,   /* a request head is awaited */
     CONN_VIEWER, /* being sent stream.mp4, raw.mp4 or still.mp4 */
+    CONN_LINGER, /* answered for the last time: what it still sends is thrown away */
 };
 
 enum viewer_kind { VIEW_STREAM, VIEW_RAW, VIEW_STILL };
@@ -36,7 +37,7 @@ struct conn {
     struct in6_addr addr; /* IPv4 mapped */
     int64_t since;        /* us: when the state began, or a viewer last took something */
     uint32_t viewer;      /* place in server.viewer */
-    int loopback;
+    int peer_done;        /* the client has ended its side: nothing more will come from it */
 
     enum viewer_kind kind;
     enum pending pending;
@@ -62,6 +63,7 @@ struct server {
     int epoll, signals;
     int listener[LIMIT_LISTENERS];
     unsigned listeners;
+    int deaf; /* accepting failed for want of descriptors or memory: not again before the sweep */
     unsigned per_address; /* 0: LIMIT_PER_ADDRESS, loopback exempt */
     const char *www, *httpd_conf; /* NULL: no static files */
     struct ring ring;
@@ -92,7 +94,7 @@ void conn_sweep(struct server *s);
 /* Answers with a status, one line of text, and goes on or closes. status: "404 Not Found". */
 void conn_answer(struct server *s, struct conn *c, const struct http_request *req,
                  const char *status, const char *line);
-/* The answer is complete: waits for the next request, or closes. */
+/* The answer is complete: waits for the next request, or closes once the client has it. */
 void conn_done(struct server *s, struct conn *c, int keep_alive);
 
 /* viewer.c */
@@ -102,7 +104,7 @@ void viewer_begin(struct server *s, struct conn *c, const struct http_request *r
  * the latest (us), or INT64_MAX. The connection may be closed afterwards. */
 int64_t viewer_pump(struct server *s, struct conn *c, int64_t now);
 
-/* Takes it off the list of viewers. */
+/* Takes it off the list of viewers; the connection stays. */
 void viewer_leave(struct server *s, struct conn *c);
 
 /* static.c: gives the connection, its request unread, to a busybox httpd of its own. */

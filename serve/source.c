@@ -96,8 +96,7 @@ int source_read(struct server *s, int fd)
     }
     if (n == 0) {
         if (to > from)
-            fprintf(stderr, "fanout: standard input: byte %" PRIu64 ": ends inside a fragment\n",
-                    s->source_bytes);
+            give_up(s, to - from, "ends inside a fragment");
         return -1;
     }
     to += (size_t)n;

@@ -54,7 +54,6 @@ void static_serve(struct server *s, struct conn *c, const struct http_request *r
     }
     /* The child blocks in write(); the kernel gives up on a client that takes nothing. */
     setsockopt(c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stuck, sizeof stuck);
-    epoll_ctl(s->epoll, EPOLL_CTL_DEL, c->fd, NULL);
     fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) & ~O_NONBLOCK);
     if (spawn_httpd(s, c->fd) != 0) {
         fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) | O_NONBLOCK);
@@ -62,11 +61,14 @@ void static_serve(struct server *s, struct conn *c, const struct http_request *r
         return;
     }
     s->children++;
+    epoll_ctl(s->epoll, EPOLL_CTL_DEL, c->fd,
+              NULL); /* which close() does not while the child has it */
     conn_close(s, c);
 }
 
 void static_reap(struct server *s)
 {
     while (waitpid(-1, NULL, WNOHANG) > 0)
-        s->children--;
+        if (s->children) /* one that we were started with is not counted */
+            s->children--;
 }

@@ -268,6 +268,7 @@ void viewer_leave(struct server *s, struct conn *c)
     uint32_t last = s->viewer[--s->viewers];
     s->viewer[c->viewer] = last;
     s->conn[last].viewer = c->viewer;
+    c->state = CONN_HEAD;
 }
 
 int64_t viewer_pump(struct server *s, struct conn *c, int64_t now)
