@@ -29,6 +29,7 @@ enum {
 
 static struct au_framer framer;
 static struct mux mux;
+static off_t file_at = -1; /* where a file that can be written anywhere goes on; -1: a pipe */
 static uint8_t buffer[SLIDE_MAX + AU_BYTES_MAX + READ_MAX];
 
 static void fail(int status, const char *what, const char *why)
@@ -56,21 +57,34 @@ static void wait_for(int fd, short events)
     poll(&(struct pollfd){.fd = fd, .events = events}, 1, -1);
 }
 
-/* All of the list, however the pipe cuts it up. The reader going away is a quiet end. */
-static void write_all(struct iovec *iov, unsigned n)
+/* Where a file's last whole fragment ends, it ends. */
+static void output_failed(int error)
+{
+    if (error == EPIPE)
+        exit(0);
+    if (file_at >= 0 && ftruncate(STDOUT_FILENO, file_at) < 0)
+        fprintf(stderr, "h264fmp4: standard output: half a fragment at its end: %s\n",
+                strerror(errno));
+    fail(EXIT_AGAIN, "standard output", strerror(error));
+}
+
+/* All of the list, however it is cut up on the way: to the pipe, or to the file at `at`. */
+static void write_list(struct iovec *iov, unsigned n, off_t at)
 {
     while (n) {
-        ssize_t w = writev(STDOUT_FILENO, iov, n < IOV_MAX ? (int)n : IOV_MAX);
+        int some = n < IOV_MAX ? (int)n : IOV_MAX;
+        ssize_t w =
+            at < 0 ? writev(STDOUT_FILENO, iov, some) : pwritev(STDOUT_FILENO, iov, some, at);
         if (w < 0 && errno == EINTR)
             continue;
         if (w < 0 && errno == EAGAIN) {
             wait_for(STDOUT_FILENO, POLLOUT);
             continue;
         }
-        if (w < 0 && errno == EPIPE)
-            exit(0);
         if (w < 0)
-            fail(EXIT_AGAIN, "standard output", strerror(errno));
+            output_failed(errno);
+        if (at >= 0)
+            at += w;
         size_t left = (size_t)w;
         while (n && left >= iov->iov_len) {
             left -= iov->iov_len;
@@ -82,6 +96,24 @@ static void write_all(struct iovec *iov, unsigned n)
             iov->iov_len -= left;
         }
     }
+}
+
+/* In a file the first piece, a moof as a rule, comes last, into the hole left for it: a file that
+ * ends inside a moof is one that ffmpeg refuses as a whole, one that ends in zeros is not. */
+static void write_all(struct iovec *iov, unsigned n)
+{
+    if (file_at < 0 || n == 0) {
+        write_list(iov, n, -1);
+        return;
+    }
+    off_t end = file_at + (off_t)iov->iov_len;
+    off_t behind = end;
+    for (unsigned i = 1; i < n; i++)
+        end += (off_t)iov[i].iov_len;
+    write_list(iov + 1, n - 1, behind);
+    write_list(iov, 1, file_at);
+    file_at = end;
+    lseek(STDOUT_FILENO, file_at, SEEK_SET); /* whoever shares the descriptor goes on behind us */
 }
 
 static void tell(uint64_t offset)
@@ -237,6 +269,7 @@ int main(int argc, char **argv)
     if (base >= 0 && flags >= 0 && !(flags & O_APPEND)) {
         opt.patchable = 1;
         opt.base = (uint64_t)base;
+        file_at = base;
     }
     mux_init(&mux, &opt);
     au_init(&framer);
