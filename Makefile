@@ -60,10 +60,12 @@ $(BUILD)/fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	$(FUZZCC) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
 
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZOBJ)
+$(BUILD)/fuzz/lib.a: $(FUZZOBJ)
+	rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(BUILD)/fuzz/lib.a
 	@mkdir -p $(@D)
-	$(FUZZCC) -fsanitize=fuzzer -MMD -MP -MF $@.d -o $@ $< $(FUZZOBJ)
-.SECONDARY: $(FUZZOBJ)
+	$(FUZZCC) -fsanitize=fuzzer -MMD -MP -MF $@.d -o $@ $< $(BUILD)/fuzz/lib.a
 
 # Everything the suite runs; the unit tests alone.
 built: all units $(BENCH) $(FUZZ)
