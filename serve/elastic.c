@@ -46,6 +46,8 @@ static enum elastic_do send(struct elastic *e, const struct ring *r, uint64_t i,
     uint64_t ticks = to_ticks(e, us);
     if (ticks < step->frag.samples)
         ticks = step->frag.samples; /* no sample may last no time at all */
+    if (step->frag.duration_n == 1) /* all samples last the same: no remainder, or it is a hole */
+        ticks -= ticks % step->frag.samples;
     step->tfdt = e->tfdt;
     step->duration = (uint32_t)ticks;
     step->sequence = ++e->sequence;
@@ -122,6 +124,22 @@ static int64_t catch_up(const struct elastic *e, uint64_t count, int64_t duratio
     return us < ELASTIC_SQUEEZED ? ELASTIC_SQUEEZED : us;
 }
 
+static void restart(struct elastic *e, const struct ring *r)
+{
+    struct ring_frag f;
+    begin_burst(e, r, ELASTIC_SQUEEZED);
+    if (e->mode == ELASTIC_BURST && ring_get(r, e->next, &f) == 0)
+        e->squeezed = catch_up(e, e->until - e->next, to_us(e, f.duration));
+    e->jumps++;
+}
+
+/* Comes more slowly than it is watched: what is left of it would only be late. */
+static int is_dry(const struct elastic *e, int64_t now)
+{
+    return (e->mode == ELASTIC_HISTORY || e->mode == ELASTIC_STILLNESS) && e->lead <= 0 &&
+           now - e->joined > ELASTIC_DRY;
+}
+
 static int64_t steer(const struct elastic *e, int64_t duration)
 {
     if (e->lead > ELASTIC_TARGET + ELASTIC_SLACK)
@@ -159,9 +177,7 @@ static enum elastic_do live(struct elastic *e, const struct ring *r, struct elas
     int64_t duration = to_us(e, f.duration);
     int64_t backlog = newest.dts >= f.dts ? to_us(e, newest.dts - f.dts) : ELASTIC_BACKLOG + 1;
     if (lost || backlog > ELASTIC_BACKLOG) {
-        begin_burst(e, r, 0);
-        e->squeezed = catch_up(e, e->until - e->next, duration);
-        e->jumps++;
+        restart(e, r);
         return ELASTIC_WAIT;
     }
     open_hole(e);
@@ -182,9 +198,12 @@ enum elastic_do elastic_next(struct elastic *e, const struct ring *r, int64_t no
         e->unpadded = 0;
         return ELASTIC_PAD;
     }
+    if (is_dry(e, now))
+        restart(e, r);
     switch (e->mode) {
     case ELASTIC_EMPTY:
         join(e, r);
+        e->joined = now;
         return e->mode == ELASTIC_EMPTY ? ELASTIC_WAIT : elastic_next(e, r, now, step, due);
     case ELASTIC_HISTORY:
         if (e->next == e->until - 1) {
@@ -207,6 +226,9 @@ enum elastic_do elastic_next(struct elastic *e, const struct ring *r, int64_t no
         begin_burst(e, r, ELASTIC_SQUEEZED);
         return elastic_next(e, r, now, step, due);
     case ELASTIC_BURST:
+        /* The network took so long that there is a newer keyframe. */
+        if (ring_last_key(r) > (int64_t)e->next)
+            restart(e, r);
         if (e->next == e->until - 1) {
             e->mode = ELASTIC_LIVE;
             e->pad = 1;

@@ -13,7 +13,7 @@
  *   BURST   the newest group of pictures so far, squeezed into next to no media time. Pad.
  *   LIVE    every fragment as it comes; its duration steers the lead to the target.
  *   a gap   in sending (a slow network, a source that paused) leaves a backlog: what lies before
- *           the newest keyframe is left out, the rest is squeezed into the lead that is wanted: BURST.
+ *           the newest keyframe is left out, the rest is squeezed into the wanted lead: BURST.
  *
  * A clock that runs on through an underrun (Firefox) needs the hole in its timeline left open; one
  * that stops (Chromium, WebKit) needs it closed.
@@ -27,15 +27,16 @@
 #include "serve/ring.h"
 
 enum {
-    ELASTIC_TARGET = 300000,      /* the lead to settle at */
-    ELASTIC_SLACK = 50000,        /* this far off it nothing is done */
-    ELASTIC_START = 3200000,      /* media a browser may want before it plays */
+    ELASTIC_TARGET = 300000,       /* the lead to settle at */
+    ELASTIC_SLACK = 50000,         /* this far off it nothing is done */
+    ELASTIC_START = 3200000,       /* media a browser may want before it plays */
     ELASTIC_HISTORY_MAX = 5200000, /* a longer history would delay the live edge: a still instead */
     ELASTIC_HISTORY_BYTES = 4 << 20,
+    ELASTIC_DRY = 1000000, /* for so long a history may arrive more slowly than it is watched */
     ELASTIC_STILLS = 32,
     ELASTIC_STILL = 100000, /* each */
     ELASTIC_SQUEEZED = 1000,
-    ELASTIC_BACKLOG = 250000, /* more than this unsent is a gap, not jitter */
+    ELASTIC_BACKLOG = 250000,  /* more than this unsent is a gap, not jitter */
     ELASTIC_PAD_BYTES = 32768, /* the block Chromium reads in */
     ELASTIC_PAD_FRAMES = 5,
     ELASTIC_PAD_RATE = 600000 / 8, /* bytes a second below which LIVE is padded */
@@ -52,20 +53,21 @@ enum elastic_mode {
 
 struct elastic {
     enum elastic_mode mode;
-    int runs;           /* this viewer's clock runs on through an underrun */
-    int pad;            /* a padding is due before anything else */
-    int64_t lead;       /* media sent less time gone by */
-    int64_t at;         /* when that was true */
-    uint64_t tfdt;      /* ticks: where the next fragment goes */
-    uint64_t next;      /* number of the next fragment */
-    uint64_t until;     /* HISTORY, BURST: where it ends */
-    int64_t squeezed;   /* BURST: duration of each fragment */
-    unsigned left;      /* STILLNESS: repetitions to go */
-    unsigned unpadded;  /* LIVE: fragments since the last padding */
-    uint32_t sequence;  /* of the last fragment sent */
-    uint64_t rate;      /* bytes a second, smoothed */
+    int runs;          /* this viewer's clock runs on through an underrun */
+    int pad;           /* a padding is due before anything else */
+    int64_t lead;      /* media sent less time gone by */
+    int64_t at;        /* when that was true */
+    int64_t joined;    /* when the first fragment was there to be sent */
+    uint64_t tfdt;     /* ticks: where the next fragment goes */
+    uint64_t next;     /* number of the next fragment */
+    uint64_t until;    /* HISTORY, BURST: where it ends */
+    int64_t squeezed;  /* BURST: duration of each fragment */
+    unsigned left;     /* STILLNESS: repetitions to go */
+    unsigned unpadded; /* LIVE: fragments since the last padding */
+    uint32_t sequence; /* of the last fragment sent */
+    uint64_t rate;     /* bytes a second, smoothed */
     uint32_t timescale;
-    uint32_t jumps;     /* times something was left out */
+    uint32_t jumps; /* times something was left out */
 };
 
 struct elastic_step {

@@ -29,12 +29,12 @@ static void share_out(uint8_t *head, const struct ring_frag *f, uint32_t total)
         put_u32(head + f->duration_at, total / f->samples);
         return;
     }
-    uint64_t had = 0, given = 0;
+    uint64_t had = 0, given = 0, spare = total - f->duration_n; /* one each in any case */
     for (unsigned i = 0; i < f->duration_n; i++) {
         uint8_t *p = head + f->duration_at + i * f->duration_step;
         had += get_u32(p);
-        uint64_t upto = f->duration ? (uint64_t)total * had / f->duration : 0;
-        put_u32(p, (uint32_t)(upto - given));
+        uint64_t upto = had < f->duration ? spare * had / f->duration : spare;
+        put_u32(p, (uint32_t)(1 + upto - given));
         given = upto;
     }
 }
