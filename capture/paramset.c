@@ -78,13 +78,14 @@ static void parse_poc_type(struct bits *b, struct sps *s)
         s->log2_max_poc_lsb = log2_max(b);
     } else if (type == 1) {
         s->delta_pic_order_always_zero = (uint8_t)bits_u(b, 1);
-        bits_se(b);
-        bits_se(b);
+        s->offset_for_non_ref_pic = bits_se(b);
+        s->offset_for_top_to_bottom = bits_se(b);
         uint32_t cycle = bits_ue(b);
         if (cycle > 255)
             b->bad = 1;
+        s->poc_cycle_length = (uint8_t)cycle;
         for (uint32_t i = 0; i < cycle && !b->bad; i++)
-            bits_se(b);
+            s->offset_for_ref_frame[i] = bits_se(b);
     }
 }
 
@@ -238,9 +239,14 @@ int pps_parse(const uint8_t *nal, size_t len, struct pps *out)
         return -1;
     if (groups > 1)
         skip_slice_groups(&b, groups);
-    bits_ue(&b);   /* num_ref_idx_l0_default_active_minus1 */
-    bits_ue(&b);   /* num_ref_idx_l1_default_active_minus1 */
-    bits_u(&b, 3); /* weighted_pred_flag, weighted_bipred_idc */
+    for (int list = 0; list < 2; list++) {
+        uint32_t minus1 = bits_ue(&b);
+        if (minus1 >= REFS_MAX)
+            return -1;
+        out->refs_default[list] = (uint8_t)(minus1 + 1);
+    }
+    out->weighted_pred = (uint8_t)bits_u(&b, 1);
+    out->weighted_bipred_idc = (uint8_t)bits_u(&b, 2);
     bits_se(&b);
     bits_se(&b);
     bits_se(&b);

@@ -9,6 +9,7 @@
 enum {
     SPS_IDS = 32,
     PPS_IDS = 256,
+    REFS_MAX = 32,            /* entries of a reference picture list */
     PICTURE_SIDE_MAX = 16384, /* luma samples; larger than any level allows is refused */
 };
 
@@ -21,6 +22,9 @@ struct sps {
     uint8_t log2_max_frame_num;
     uint8_t poc_type, log2_max_poc_lsb;
     uint8_t delta_pic_order_always_zero;
+    uint8_t poc_cycle_length; /* num_ref_frames_in_pic_order_cnt_cycle */
+    int32_t offset_for_non_ref_pic, offset_for_top_to_bottom;
+    int32_t offset_for_ref_frame[255];
     uint8_t frame_mbs_only, mb_adaptive_frame_field;
     uint16_t width, height;         /* luma samples after cropping */
     uint16_t sar_width, sar_height; /* sample aspect ratio; 0:0 when not said */
@@ -34,6 +38,8 @@ struct pps {
     uint8_t id, sps_id;
     uint8_t bottom_field_pic_order; /* bottom_field_pic_order_in_frame_present_flag */
     uint8_t redundant_pic_cnt_present;
+    uint8_t weighted_pred, weighted_bipred_idc;
+    uint8_t refs_default[2]; /* num_ref_idx_lX_default_active_minus1 + 1 */
 };
 
 /* Both take a whole NAL unit, header byte first, with its emulation prevention bytes, and return 0,

@@ -11,6 +11,8 @@
 enum {
     /* No header is longer up to where we read, emulation prevention bytes and all. */
     SLICE_HEADER_MAX = 64,
+    /* Nor all of it, prediction weights included. */
+    SLICE_WHOLE_HEADER_MAX = 2048,
 };
 
 struct slice {
@@ -33,6 +35,11 @@ struct slice {
  */
 int slice_parse(const uint8_t *nal, size_t len, const struct sps *sps, const struct pps *pps,
                 struct slice *out);
+
+/* Whether the picture of this slice resets the picture order count when it is decoded
+ * (memory_management_control_operation 5, 7.3.3.3). Arguments as above, but with
+ * SLICE_WHOLE_HEADER_MAX; 0 where it cannot be read. */
+int slice_resets(const uint8_t *nal, size_t len, const struct sps *sps, const struct pps *pps);
 
 /* Whether b starts another primary coded picture than the one slice a belongs to (7.4.1.2.4).
  * Where one of them is not known, first_mb_in_slice = 0 is all there is to go by. */

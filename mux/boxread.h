@@ -30,7 +30,7 @@ struct moof_info {
     struct moof_field duration, flags;
     uint16_t first_flags_at; /* trun first_sample_flags, or 0 */
     uint16_t samples;
-    uint64_t tfdt;     /* ticks */
+    uint64_t tfdt;           /* ticks */
     uint64_t duration_ticks; /* of all samples together */
     uint8_t sync;            /* the first sample is a sync sample */
     uint64_t utc_us;         /* from a prft in front of the moof, or 0 */

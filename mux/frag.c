@@ -9,10 +9,19 @@ enum {
     TRUN_DURATION = 0x100,
     TRUN_SIZE = 0x200,
     TRUN_FLAGS = 0x400,
+    TRUN_COMPOSITION = 0x800,
 };
 
 /* Seconds from 1900, the epoch of NTP, to 1970. */
 static const uint64_t ntp_unix = 2208988800u;
+
+static int is_reordered(const struct frag_sample *samples, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (samples[i].shown)
+            return 1;
+    return 0;
+}
 
 size_t frag_write(uint8_t *out, size_t cap, uint32_t sequence, uint64_t tfdt,
                   const struct frag_sample *samples, uint32_t n)
@@ -31,8 +40,11 @@ size_t frag_write(uint8_t *out, size_t cap, uint32_t sequence, uint64_t tfdt,
     size_t time = box_open_full(&b, "tfdt", 1, 0);
     box_u64(&b, tfdt);
     box_close(&b, time);
-    size_t trun = box_open_full(&b, "trun", 0,
-                                TRUN_DATA_OFFSET | TRUN_DURATION | TRUN_SIZE | TRUN_FLAGS);
+    int reordered = is_reordered(samples, n);
+    uint32_t fields = TRUN_DATA_OFFSET | TRUN_DURATION | TRUN_SIZE | TRUN_FLAGS;
+    /* Version 1: the composition offsets are signed. */
+    size_t trun = reordered ? box_open_full(&b, "trun", 1, fields | TRUN_COMPOSITION)
+                            : box_open_full(&b, "trun", 0, fields);
     box_u32(&b, n);
     size_t data_offset = b.len;
     box_u32(&b, 0);
@@ -40,6 +52,8 @@ size_t frag_write(uint8_t *out, size_t cap, uint32_t sequence, uint64_t tfdt,
         box_u32(&b, samples[i].duration);
         box_u32(&b, samples[i].size);
         box_u32(&b, samples[i].flags);
+        if (reordered)
+            box_u32(&b, (uint32_t)samples[i].shown);
         bytes += samples[i].size;
     }
     box_close(&b, trun);

@@ -9,7 +9,7 @@ enum {
     SAMPLE_SYNC = 0x02000000,     /* depends on no other (8.8.3.1) */
     SAMPLE_NON_SYNC = 0x01010000, /* depends on others, is not a sync sample */
     FRAG_FIXED = 100,             /* bytes of moof and mdat header but for the samples, and slack */
-    FRAG_PER_SAMPLE = 12,
+    FRAG_PER_SAMPLE = 16,
     PRFT_BYTES = 32,
 };
 
@@ -17,6 +17,7 @@ struct frag_sample {
     uint32_t duration; /* ticks */
     uint32_t size;     /* bytes */
     uint32_t flags;    /* SAMPLE_SYNC or SAMPLE_NON_SYNC */
+    int32_t shown;     /* ticks from its decode time to when it is shown (8.6.1.3), may be < 0 */
 };
 
 /* Writes moof and mdat header for samples laid end to end behind them, and returns the length, or 0

@@ -112,10 +112,10 @@ static void write_avcc(struct box *b, struct paramstore *store, const struct sps
         if (store->sps[i].id != active->id)
             write_sets(b, &store->sps[i]);
     for (unsigned i = 0; i < store->pps_count; i++)
-        pps_count += store->parsed[store->sps_of_pps[store->pps[i].id]].valid;
+        pps_count += store->parsed[store->parsed_pps[store->pps[i].id].sps_id].valid;
     box_u8(b, pps_count);
     for (unsigned i = 0; i < store->pps_count; i++)
-        if (store->parsed[store->sps_of_pps[store->pps[i].id]].valid)
+        if (store->parsed[store->parsed_pps[store->pps[i].id].sps_id].valid)
             write_sets(b, &store->pps[i]);
     unsigned p = active->profile_idc;
     if (p == 100 || p == 110 || p == 122 || p == 144 || p == 244) {

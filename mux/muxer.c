@@ -5,6 +5,7 @@
 #include "capture/misb.h"
 #include "capture/nal.h"
 #include "mux/box.h"
+#include "mux/reorder.h"
 
 /* What the loop over an access unit's NAL units finds out. */
 struct contents {
@@ -105,8 +106,8 @@ static void put_sample(struct mux *m, uint8_t *window, const struct au *au)
 static int put_init(struct mux *m, const struct au *au)
 {
     struct init_place place;
-    size_t n = init_write(m->init, sizeof m->init, &m->store, au->first.sps_id, m->opt.rotate,
-                          &place);
+    size_t n =
+        init_write(m->init, sizeof m->init, &m->store, au->first.sps_id, m->opt.rotate, &place);
     if (!n)
         return -1;
     m->patch_at = m->written + place.entry_type;
@@ -155,7 +156,7 @@ static void add_to_pipe(struct mux *m, uint8_t *window, const struct au *au, int
     if (interval <= TIMESCALE)
         m->duration = (uint32_t)interval;
     struct frag_sample s = {m->duration, sample_size(m, window, au),
-                            sync ? SAMPLE_SYNC : SAMPLE_NON_SYNC};
+                            sync ? SAMPLE_SYNC : SAMPLE_NON_SYNC, 0};
     put_head(m, (uint64_t)(first + tick - m->duration), sync ? utc : 0, &s, 1);
     put_sample(m, window, au);
 }
@@ -183,6 +184,7 @@ static void flush_gop(struct mux *m, int64_t next)
     if (next >= 0)
         m->duration = next - m->tick > UINT32_MAX ? UINT32_MAX : (uint32_t)(next - m->tick);
     m->sample[m->samples - 1].duration = m->duration;
+    reorder_samples(m->sample, m->order, m->shown, m->samples);
     uint64_t moof = m->written + (m->gop_utc ? PRFT_BYTES : 0);
     if (m->gop_sync)
         note_random_access(m, (uint64_t)m->gop_tick, moof);
@@ -212,6 +214,25 @@ static int gop_is_full(const struct mux *m, uint32_t size, int64_t tick)
            tick - m->gop_tick > GOP_TICKS_MAX;
 }
 
+static int64_t place_in_order(struct mux *m, const uint8_t *window, const struct au *au)
+{
+    const struct slice *s = &au->first;
+    const struct sps *sps = &m->store.parsed[s->sps_id];
+    int reset = 0;
+    if (!s->known || !sps->valid)
+        return m->samples ? m->order[m->samples - 1] : 0;
+    for (unsigned i = 0; i < au->count; i++) {
+        const struct au_nal *n = &au->nal[i];
+        enum nal_type t = nal_type(n->header);
+        if (t == NAL_SLICE || t == NAL_PARTITION_A) {
+            size_t len = n->len < SLICE_WHOLE_HEADER_MAX ? n->len : SLICE_WHOLE_HEADER_MAX;
+            reset = slice_resets(window + n->at, len, m->store.parsed, m->store.parsed_pps);
+            break;
+        }
+    }
+    return poc_order(&m->poc, sps, s, reset);
+}
+
 static void add_to_file(struct mux *m, uint8_t *window, const struct au *au, int64_t tick, int sync,
                         uint64_t utc)
 {
@@ -220,13 +241,15 @@ static void add_to_file(struct mux *m, uint8_t *window, const struct au *au, int
         m->sample[m->samples - 1].duration = m->duration = (uint32_t)(tick - m->tick);
     else
         flush_gop(m, tick);
+    int64_t order = place_in_order(m, window, au);
     if (!m->samples) {
         m->gop_tick = tick;
         m->gop_utc = sync ? utc : 0;
         m->gop_sync = sync;
     }
+    m->order[m->samples] = order;
     m->sample[m->samples++] =
-        (struct frag_sample){0, size, sync ? SAMPLE_SYNC : SAMPLE_NON_SYNC};
+        (struct frag_sample){0, size, sync ? SAMPLE_SYNC : SAMPLE_NON_SYNC, 0};
     gather(m, window, au);
 }
 

@@ -16,6 +16,7 @@
 #include <sys/uio.h>
 
 #include "capture/au.h"
+#include "capture/poc.h"
 #include "mux/frag.h"
 #include "mux/init.h"
 #include "mux/paramstore.h"
@@ -58,15 +59,15 @@ struct mux {
     struct paramstore store;
     struct timing timing;
     unsigned notes;
-    int started;          /* an access unit that decodes alone has been seen */
-    int no_idr;           /* the stream began without an IDR: recovery points are sync samples */
-    uint64_t written;     /* bytes handed out so far */
-    uint32_t sequence;    /* of the last fragment */
-    int64_t tick;         /* time of the last access unit */
-    uint32_t duration;    /* of the last sample */
-    uint64_t patch_at;    /* where the sample entry's type lies in the output */
-    int patch;            /* the caller is to write MUX_PATCH there, once, and clear this */
-    int in_band;          /* the output says avc3 already */
+    int started;       /* an access unit that decodes alone has been seen */
+    int no_idr;        /* the stream began without an IDR: recovery points are sync samples */
+    uint64_t written;  /* bytes handed out so far */
+    uint32_t sequence; /* of the last fragment */
+    int64_t tick;      /* time of the last access unit */
+    uint32_t duration; /* of the last sample */
+    uint64_t patch_at; /* where the sample entry's type lies in the output */
+    int patch;         /* the caller is to write MUX_PATCH there, once, and clear this */
+    int in_band;       /* the output says avc3 already */
     struct iovec iov[MUX_IOV_MAX];
     unsigned iovs;
     uint8_t lengths[AU_NALS_MAX][4];
@@ -76,11 +77,14 @@ struct mux {
     uint8_t gop[2][GOP_BYTES_MAX]; /* one is being gathered while the other is written */
     unsigned gathering;
     struct frag_sample sample[GOP_SAMPLES_MAX];
+    int64_t order[GOP_SAMPLES_MAX]; /* of being shown */
+    uint32_t shown[GOP_SAMPLES_MAX];
+    struct poc poc;
     uint32_t samples;
     size_t gop_bytes;
-    int64_t gop_tick;  /* of its first sample */
-    uint64_t gop_utc;  /* or 0 */
-    int gop_sync;      /* its first sample is a sync sample */
+    int64_t gop_tick; /* of its first sample */
+    uint64_t gop_utc; /* or 0 */
+    int gop_sync;     /* its first sample is a sync sample */
     struct tfra_entry tfra[TFRA_MAX];
     uint32_t tfras;
     uint32_t tfra_stride, tfra_phase;

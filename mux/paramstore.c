@@ -46,14 +46,14 @@ enum store_result paramstore_put(struct paramstore *s, const uint8_t *nal, size_
     struct raw_set *set = slot(s->pps, &s->pps_count, STORE_PPS_MAX, pps.id);
     enum store_result result = keep(set, pps.id, nal, len);
     if (result != STORE_BAD)
-        s->sps_of_pps[pps.id] = pps.sps_id;
+        s->parsed_pps[pps.id] = pps;
     return result;
 }
 
 int paramstore_empty(const struct paramstore *s)
 {
     for (unsigned i = 0; i < s->pps_count; i++)
-        if (s->parsed[s->sps_of_pps[s->pps[i].id]].valid)
+        if (s->parsed[s->parsed_pps[s->pps[i].id].sps_id].valid)
             return 0;
     return 1;
 }

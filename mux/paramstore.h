@@ -24,8 +24,8 @@ struct paramstore {
     struct raw_set sps[STORE_SPS_MAX];
     struct raw_set pps[STORE_PPS_MAX];
     unsigned sps_count, pps_count;
-    struct sps parsed[SPS_IDS]; /* by id */
-    uint8_t sps_of_pps[PPS_IDS]; /* seq_parameter_set_id by pic_parameter_set_id */
+    struct sps parsed[SPS_IDS];     /* by id */
+    struct pps parsed_pps[PPS_IDS]; /* by id */
 };
 
 enum store_result {

@@ -14,9 +14,10 @@
 
 enum { TIMESCALE = 90000, TICKS_NOMINAL = TIMESCALE / 30 };
 
-#define TIME_JUMP_US (INT64_C(24) * 3600 * 1000000) /* further ahead than this, the clock was set  \
-                                                     */
-#define TIME_STEP_MAX_US (INT64_C(10) * 1000000)    /* a longer interval is a gap, not a rhythm */
+#define TIME_JUMP_US                                                                               \
+    (INT64_C(24) * 3600 * 1000000)               /* further ahead than this, the clock was set     \
+                                                  */
+#define TIME_STEP_MAX_US (INT64_C(10) * 1000000) /* a longer interval is a gap, not a rhythm */
 
 enum time_source { TIME_UNSET, TIME_MISB, TIME_RATE, TIME_ARRIVAL };
 
