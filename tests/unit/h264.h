@@ -53,7 +53,7 @@ static inline void write_scaling(struct bitwriter *w, const struct sps_plan *p)
             if (p->scaling == 3 && n == 30)
                 bitw_se(w, 2147483647);
             else
-                bitw_se(w, i == 5 ? -8 : n & 1 ? 127 : -128);
+                bitw_se(w, i == 5 ? -8 : i == 6 ? -128 : n & 1 ? 127 : -127);
             if (i == 5)
                 break; /* back to the flat list */
         }
