@@ -263,8 +263,9 @@ def moofs(data):
     for kind, body in boxes(data):
         if kind == b"moof":
             trun = find(body, b"traf", b"trun")
-            assert trun[:4] == b"\0\0\7\1", trun[:4]
-            samples = [struct.unpack_from(">III", trun, 12 + 12 * i) for i in range(struct.unpack_from(">I", trun, 4)[0])]
+            count, step = struct.unpack_from(">I", trun, 4)[0], 16 if trun[2] & 8 else 12
+            assert trun[2] & 7 == 7 and trun[3] == 1, trun[:4]
+            samples = [struct.unpack_from(">III", trun, 12 + step * i) for i in range(count)]
             moof = {"sequence": struct.unpack_from(">I", find(body, b"mfhd"), 4)[0],
                     "tfdt": struct.unpack_from(">Q", find(body, b"traf", b"tfdt"), 4)[0],
                     "durations": [s[0] for s in samples], "flags": [s[2] for s in samples]}

@@ -1,0 +1,49 @@
+/* Any bytes may be a request head. What is judged stays judged whatever follows, a whole head needs
+ * all of its bytes, and a path that is let through is clean. */
+#include "serve/http.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* From memory of just that size, so that one byte too far is seen. */
+static int parse(const uint8_t *data, size_t size, struct http_request *req)
+{
+    char *copy = malloc(size);
+    if (size)
+        memcpy(copy, data, size);
+    int got = http_parse(copy, size, req);
+    free(copy);
+    return got;
+}
+
+static void check_path(const char *path)
+{
+    assert(path[0] == '/' && strlen(path) < HTTP_PATH_MAX);
+    assert(!strstr(path, "/../") && !strstr(path, "/./") && !strchr(path, '\\'));
+    size_t n = strlen(path);
+    assert(!(n >= 2 && !strcmp(path + n - 2, "/.")) && !(n >= 3 && !strcmp(path + n - 3, "/..")));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct http_request req, part;
+    int got = parse(data, size, &req);
+
+    assert(got >= HTTP_BAD && got <= (int)size);
+    if (got == HTTP_BAD || !size)
+        return 0;
+    size_t cut = (size_t)data[size - 1] * size / 256;
+    int before = parse(data, cut, &part);
+    if (got == HTTP_MORE) {
+        assert(before == HTTP_MORE);
+        return 0;
+    }
+    assert(before == ((size_t)got <= cut ? got : HTTP_MORE));
+    if (before == got)
+        assert(!memcmp(&req, &part, sizeof req));
+    check_path(req.path);
+    return 0;
+}
