@@ -10,7 +10,7 @@ VERSION = 0.1.0
 PREFIX ?= /usr/local
 BUILD ?= build
 CFLAGS ?= -O2 -g
-FLAGS = -std=c11 -D_GNU_SOURCE -I. -DVERSION='"$(VERSION)"' -DDATADIR='"$(PREFIX)/share/fmp4streamer"'
+FLAGS = -std=c11 -D_GNU_SOURCE -I. -DVERSION='"$(VERSION)"'
 WARN = -Wall -Wextra -Wpedantic -Wconversion -Wshadow
 ifdef STRICT
 FLAGS += $(WARN) -Werror

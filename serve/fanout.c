@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <linux/close_range.h>
 #include <netdb.h>
@@ -130,6 +131,22 @@ static void set_www(const char *dir)
         server.httpd_conf = conf;
 }
 
+/* The page that was installed with this program, wherever that is: PREFIX/bin/fanout has it in
+ * PREFIX/share. */
+static void set_installed_www(void)
+{
+    char path[PATH_MAX + 64];
+    struct stat st;
+    ssize_t n = readlink("/proc/self/exe", path, PATH_MAX);
+    if (n <= 0)
+        return;
+    path[n] = 0;
+    char *slash = strrchr(path, '/');
+    snprintf(slash, sizeof path - (size_t)(slash - path), "/../share/fmp4streamer/www");
+    if (stat(path, &st) == 0)
+        set_www(path);
+}
+
 static void parse_options(int argc, char **argv, int *ready_fd)
 {
     uint64_t n;
@@ -227,8 +244,8 @@ static void set_up(int ready_fd)
         fail(EXIT_USAGE, "standard input", "not a pipe; fanout serves a live stream");
     if (!s->listeners)
         add_listener(DEFAULT_LISTEN);
-    if (!s->www && stat(DATADIR "/www", &st) == 0)
-        set_www(DATADIR "/www");
+    if (!s->www)
+        set_installed_www();
     s->conns = allowed_connections();
     s->conn = memory(s->conns * sizeof *s->conn, "connections");
     ring_format(&s->ring, memory(ring_bytes(RING_DATA_BYTES, RING_ENTRIES), "ring"),
@@ -282,6 +299,26 @@ static int take_signals(void)
     return stop;
 }
 
+/* Returns 1 at the end of the stream. */
+static int take_source(void)
+{
+    switch (source_read(&server, STDIN_FILENO)) {
+    case SOURCE_FRAG:
+        pump_all(0);
+        return 0;
+    case SOURCE_BAD:
+        fprintf(stderr, "fanout: standard input: byte %" PRIu64 ": %s\n", server.source_bytes,
+                server.source_why);
+        exit(EXIT_BAD_INPUT);
+    case SOURCE_FAILED:
+        fail(EXIT_AGAIN, "standard input", strerror(errno));
+    case SOURCE_END:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
 /* Connections first, then new fragments, then new connections: a slot that is freed here is not
  * given out again while events for its old owner are still in the list. */
 static int dispatch(const struct epoll_event *ev, int n)
@@ -297,10 +334,7 @@ static int dispatch(const struct epoll_event *ev, int n)
             conn_event(&server, tag, ev[i].events);
     }
     if (source) {
-        int got = source_read(&server, STDIN_FILENO);
-        if (got > 0)
-            pump_all(0);
-        stop |= got < 0;
+        stop |= take_source();
     }
     for (int i = 0; i < n; i++)
         for (unsigned k = 0; k < server.listeners; k++)

@@ -13,12 +13,12 @@ enum {
     LIMIT_CHILDREN = 64,          /* static files being served: 503 */
     LIMIT_CHILD_STUCK_MS = 30000, /* a static client that takes nothing for so long is closed */
     LIMIT_LISTENERS = 8,
-    LIMIT_ACCEPTS = 64,           /* new connections taken in between two looks at the others */
-    LIMIT_LINGER_MS = 2000,       /* a refused client has so long to stop talking */
-    LIMIT_GONE_S = 60,            /* a silent connection's peer is asked after, and given up */
-    LIMIT_BACKLOG = 1024,         /* connections the kernel holds for us */
-    LIMIT_UNSENT = 128 << 10,     /* bytes the kernel may hold for a viewer beyond its window */
-    LIMIT_STATUS = 16 << 10,      /* bytes of a status page */
+    LIMIT_ACCEPTS = 64,       /* new connections taken in between two looks at the others */
+    LIMIT_LINGER_MS = 2000,   /* a refused client has so long to stop talking */
+    LIMIT_GONE_S = 60,        /* a silent connection's peer is asked after, and given up */
+    LIMIT_BACKLOG = 1024,     /* connections the kernel holds for us */
+    LIMIT_UNSENT = 128 << 10, /* bytes the kernel may hold for a viewer beyond its window */
+    LIMIT_STATUS = 16 << 10,  /* bytes of a status page */
 };
 
 #endif

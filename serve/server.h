@@ -21,8 +21,8 @@ enum conn_state {
 
 enum viewer_kind { VIEW_STREAM, VIEW_RAW, VIEW_STILL };
 
-/* What a viewer is in the middle of being sent. It is built anew for every attempt, so that a viewer
- * needs no buffer of its own. */
+/* What a viewer is in the middle of being sent. It is built anew for every attempt, so that a
+ * viewer needs no buffer of its own. */
 enum pending {
     PENDING_NONE,
     PENDING_HEAD, /* the answer's head and the init segment */
@@ -41,15 +41,15 @@ struct conn {
 
     enum viewer_kind kind;
     enum pending pending;
-    int64_t due;    /* us: when to look at this viewer again without a new fragment */
-    int blocked;    /* the kernel took less than all: wait for EPOLLOUT */
-    int keep_alive; /* VIEW_STILL: another request may follow */
-    int head_only;  /* VIEW_STILL: answer to a HEAD */
-    uint32_t epoch; /* of the init segment sent last */
-    size_t sent;    /* bytes of what is pending */
-    uint64_t body;  /* bytes of the body so far */
-    uint64_t next;  /* VIEW_RAW: number of the next fragment */
-    uint32_t pad;   /* bytes of PENDING_PAD */
+    int64_t due;          /* us: when to look at this viewer again without a new fragment */
+    int blocked;          /* the kernel took less than all: wait for EPOLLOUT */
+    int keep_alive;       /* VIEW_STILL: another request may follow */
+    int head_only;        /* VIEW_STILL: answer to a HEAD */
+    uint32_t epoch;       /* of the init segment sent last */
+    size_t sent;          /* bytes of what is pending */
+    uint64_t body;        /* bytes of the body so far */
+    uint64_t next;        /* VIEW_RAW: number of the next fragment */
+    uint32_t pad;         /* bytes of PENDING_PAD */
     uint32_t answer_head; /* bytes of the answer's head */
     struct elastic elastic;
     struct elastic_step step;
@@ -64,7 +64,7 @@ struct server {
     int listener[LIMIT_LISTENERS];
     unsigned listeners;
     int deaf; /* accepting failed for want of descriptors or memory: not again before the sweep */
-    unsigned per_address; /* 0: LIMIT_PER_ADDRESS, loopback exempt */
+    unsigned per_address;         /* 0: LIMIT_PER_ADDRESS, loopback exempt */
     const char *www, *httpd_conf; /* NULL: no static files */
     struct ring ring;
     struct conn *conn; /* [conns] */
@@ -73,17 +73,24 @@ struct server {
     unsigned viewers;
     unsigned children;
     int64_t started, published; /* us: now, and of the newest fragment */
-    uint64_t source_bytes;    /* of the stream, taken */
-    struct init_info info;    /* of the newest epoch */
+    uint64_t source_bytes;      /* of the stream, taken */
+    const char *source_why;
+    struct init_info info; /* of the newest epoch */
     struct counters count;
 };
 
 /* CLOCK_MONOTONIC in microseconds. */
 int64_t now_us(void);
 
-/* source.c: the stream on descriptor `fd` into the ring. 1 when something was published, 0 when
- * there is nothing now, -1 at its end; what is wrong with it ends the program. */
-int source_read(struct server *s, int fd);
+/* source.c: takes what is there of the stream on descriptor `fd` into the ring. */
+enum source_result {
+    SOURCE_NOTHING, /* no whole fragment */
+    SOURCE_FRAG,    /* at least one was published */
+    SOURCE_END,
+    SOURCE_BAD,    /* source_why says what is wrong at source_bytes */
+    SOURCE_FAILED, /* errno */
+};
+enum source_result source_read(struct server *s, int fd);
 
 /* conn.c */
 void conn_accept(struct server *s, int listener);

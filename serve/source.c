@@ -1,12 +1,8 @@
 /* Standard input into the ring: fragments are cut out of the byte stream and published whole. */
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "capture/exit.h"
 #include "mux/boxread.h"
 #include "serve/server.h"
 
@@ -15,10 +11,11 @@ enum { READ_MAX = 256 << 10 };
 static uint8_t window[FRAG_BYTES_MAX + FRAG_HEAD_MAX + READ_MAX];
 static size_t from, to; /* what is in the window */
 
-static void give_up(const struct server *s, size_t at, const char *why)
+static enum source_result bad(struct server *s, size_t at, const char *why)
 {
-    fprintf(stderr, "fanout: standard input: byte %" PRIu64 ": %s\n", s->source_bytes + at, why);
-    exit(EXIT_BAD_INPUT);
+    s->source_bytes += at;
+    s->source_why = why;
+    return SOURCE_BAD;
 }
 
 static struct ring_frag describe(const struct moof_info *m)
@@ -43,38 +40,41 @@ static struct ring_frag describe(const struct moof_info *m)
     };
 }
 
-/* Publishes one unit. Returns whether it was a fragment. */
-static int publish(struct server *s, const uint8_t *p, const struct unit *u)
+static enum source_result publish(struct server *s, const uint8_t *p, const struct unit *u)
 {
     if (u->kind == UNIT_INIT) {
         if (ring_put_init(&s->ring, p, u->size, u->init.timescale) < 0)
-            give_up(s, 0, "init segment too large");
+            return bad(s, 0, "init segment too large");
         s->info = u->init;
     } else if (u->kind == UNIT_FRAG) {
         struct ring_frag f = describe(&u->moof);
         if (!s->ring.header->epoch)
-            give_up(s, 0, "a fragment and no init segment in front of it");
+            return bad(s, 0, "a fragment and no init segment in front of it");
         if (ring_put(&s->ring, &f, p, u->size) < 0)
-            give_up(s, 0, "fragment larger than a quarter of the ring");
+            return bad(s, 0, "fragment larger than a quarter of the ring");
         s->published = now_us();
-        return 1;
+        return SOURCE_FRAG;
     }
-    return 0;
+    return SOURCE_NOTHING;
 }
 
-static int drain(struct server *s)
+static enum source_result drain(struct server *s)
 {
     struct unit u;
     const char *why;
     enum unit_result r;
-    int published = 0;
+    enum source_result result = SOURCE_NOTHING;
     while ((r = unit_next(window + from, to - from, &u, &why)) == UNIT_READY) {
-        published |= publish(s, window + from, &u);
+        enum source_result one = publish(s, window + from, &u);
+        if (one == SOURCE_BAD)
+            return one;
+        if (one == SOURCE_FRAG)
+            result = one;
         from += u.size;
         s->source_bytes += u.size;
     }
     if (r == UNIT_BAD)
-        give_up(s, u.size, why);
+        return bad(s, u.size, why);
     if (from == to) {
         from = to = 0;
     } else if (sizeof window - to < READ_MAX || from > READ_MAX) {
@@ -82,23 +82,16 @@ static int drain(struct server *s)
         to -= from;
         from = 0;
     }
-    return published;
+    return result;
 }
 
-int source_read(struct server *s, int fd)
+enum source_result source_read(struct server *s, int fd)
 {
     ssize_t n = read(fd, window + to, READ_MAX);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return 0;
-    if (n < 0) {
-        fprintf(stderr, "fanout: standard input: %s\n", strerror(errno));
-        exit(EXIT_AGAIN);
-    }
-    if (n == 0) {
-        if (to > from)
-            give_up(s, to - from, "ends inside a fragment");
-        return -1;
-    }
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? SOURCE_NOTHING : SOURCE_FAILED;
+    if (n == 0)
+        return to > from ? bad(s, to - from, "ends inside a fragment") : SOURCE_END;
     to += (size_t)n;
     return drain(s);
 }

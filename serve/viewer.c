@@ -10,7 +10,12 @@
 #include "mux/boxread.h"
 #include "serve/server.h"
 
-enum { ALL_SYNC = 0x02000000, IOV_UNIT = 3, LIVE_INIT_MAX = RING_INIT_BYTES + 64, ANSWER_HEAD_MAX = 512 };
+enum {
+    ALL_SYNC = 0x02000000,
+    IOV_UNIT = 3,
+    LIVE_INIT_MAX = RING_INIT_BYTES + 64,
+    ANSWER_HEAD_MAX = 512
+};
 
 static uint8_t scratch[FRAG_HEAD_MAX + 1];
 static uint8_t init_scratch[LIVE_INIT_MAX];
