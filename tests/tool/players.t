@@ -38,7 +38,7 @@ def ffmpeg(server, path):
 def mpv(server, path):
     if not shutil.which("mpv"):
         return skip(f"mpv plays {path}", "no mpv")
-    code, out, err = for_a_while("timeout", "-s", "INT", str(SECONDS), "mpv", "--no-config", "--vo=null", "--ao=null", 
+    code, out, err = for_a_while("timeout", "-s", "INT", str(SECONDS), "mpv", "--no-config", "--vo=null", "--ao=null",
                                  "--msg-level=all=warn,statusline=status", "--term-status-msg=N ${=time-pos}\n",
                                  server.url + path)
     said = (out.decode(errors="replace") + err).replace("\r", "\n")
