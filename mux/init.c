@@ -118,7 +118,7 @@ static void write_avcc(struct box *b, struct paramstore *store, const struct sps
         if (store->parsed[store->parsed_pps[store->pps[i].id].sps_id].valid)
             write_sets(b, &store->pps[i]);
     unsigned p = active->profile_idc;
-    if (p == 100 || p == 110 || p == 122 || p == 144 || p == 244) {
+    if (p != 66 && p != 77 && p != 88) {
         box_u8(b, 0xfc | active->chroma_format_idc);
         box_u8(b, 0xf8 | (active->bit_depth_luma - 8u));
         box_u8(b, 0xf8 | (active->bit_depth_chroma - 8u));

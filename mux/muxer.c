@@ -106,11 +106,15 @@ static void put_sample(struct mux *m, uint8_t *window, const struct au *au)
 static int put_init(struct mux *m, const struct au *au)
 {
     struct init_place place;
+    if (!au->first.known)
+        return -1;
     size_t n =
         init_write(m->init, sizeof m->init, &m->store, au->first.sps_id, m->opt.rotate, &place);
     if (!n)
         return -1;
     m->patch_at = m->written + place.entry_type;
+    m->stale = 0;
+    m->announced = m->store.parsed[au->first.sps_id];
     put_iov(m, m->init, n);
     return 0;
 }
@@ -119,13 +123,11 @@ static int put_init(struct mux *m, const struct au *au)
  * else a picture of I slices only. */
 static int start(struct mux *m, const struct au *au, const struct contents *c)
 {
-    if (!au->first.known || !(au->idr || c->recovery || au->intra)) {
+    if (!(au->idr || c->recovery || au->intra) || put_init(m, au) < 0) {
         m->notes |= MUX_NOTE_SKIPPED;
         return -1;
     }
     const struct sps *sps = &m->store.parsed[au->first.sps_id];
-    if (put_init(m, au) < 0)
-        return -1;
     timing_init(&m->timing, c->stamped, m->opt.rate, timing_sps_rate(sps), m->opt.live);
     if (m->timing.guessed)
         m->notes |= MUX_NOTE_RATE_GUESSED;
@@ -253,14 +255,22 @@ static void add_to_file(struct mux *m, uint8_t *window, const struct au *au, int
     gather(m, window, au);
 }
 
-/* The avcC no longer holds what the pictures use. A pipe gets a new ftyp and moov; a file, which
- * can have only one, keeps the new sets in front of their pictures and says so: avc3 (14496-15
- * 5.4.2.1). */
+/* Whether the picture has another shape than the moov says, if by a set that the avcC does hold. */
+static int is_resized(const struct mux *m, const struct au *au)
+{
+    const struct sps *a = &m->announced, *b = &m->store.parsed[au->first.sps_id];
+    return au->first.known && b->valid && (a->width != b->width || a->height != b->height);
+}
+
+/* The moov no longer fits the pictures. A pipe gets a new ftyp and moov with the next sync sample,
+ * since a reader may begin there; up to it the sets in band do. A file, which can have only one,
+ * keeps the new sets in front of their pictures and says so: avc3 (14496-15 5.4.2.1). */
 static void reconfigure(struct mux *m, const struct au *au, int64_t tick)
 {
     if (m->opt.patchable) {
-        m->patch = !m->in_band;
-        m->in_band = 1;
+        m->patch = m->stale && !m->in_band;
+        m->in_band |= m->stale;
+        m->stale = 0;
         return;
     }
     flush_gop(m, tick);
@@ -278,7 +288,8 @@ unsigned mux_add(struct mux *m, uint8_t *window, const struct au *au, int64_t ar
         return 0;
     int sync = au->idr || (m->no_idr && c.recovery) || first;
     int64_t tick = timing_next(&m->timing, c.stamped ? &c.stamp : NULL, arrival_us);
-    if (!first && c.new_config)
+    m->stale |= !first && c.new_config;
+    if ((m->stale || is_resized(m, au)) && (sync || m->opt.patchable))
         reconfigure(m, au, tick);
     uint64_t utc = c.stamped ? c.stamp.us : utc_us;
     if (m->opt.mode == MUX_GOP)

@@ -59,15 +59,17 @@ struct mux {
     struct paramstore store;
     struct timing timing;
     unsigned notes;
-    int started;       /* an access unit that decodes alone has been seen */
-    int no_idr;        /* the stream began without an IDR: recovery points are sync samples */
-    uint64_t written;  /* bytes handed out so far */
-    uint32_t sequence; /* of the last fragment */
-    int64_t tick;      /* time of the last access unit */
-    uint32_t duration; /* of the last sample */
-    uint64_t patch_at; /* where the sample entry's type lies in the output */
-    int patch;         /* the caller is to write MUX_PATCH there, once, and clear this */
-    int in_band;       /* the output says avc3 already */
+    int started;          /* an access unit that decodes alone has been seen */
+    int no_idr;           /* the stream began without an IDR: recovery points are sync samples */
+    uint64_t written;     /* bytes handed out so far */
+    uint32_t sequence;    /* of the last fragment */
+    int64_t tick;         /* time of the last access unit */
+    uint32_t duration;    /* of the last sample */
+    uint64_t patch_at;    /* where the sample entry's type lies in the output */
+    int patch;            /* the caller is to write MUX_PATCH there, once, and clear this */
+    int in_band;          /* the output says avc3 already */
+    int stale;            /* parameter sets came that the output's moov does not have */
+    struct sps announced; /* the SPS that gave the moov its size */
     struct iovec iov[MUX_IOV_MAX];
     unsigned iovs;
     uint8_t lengths[AU_NALS_MAX][4];

@@ -35,7 +35,7 @@ static void note_unit(struct log *log, enum au_result r, const struct au *au, si
     note(log, (uint64_t)au->first.type << 8 | au->first.known);
     for (unsigned i = 0; i < au->count; i++) {
         note(log, at + au->nal[i].at);
-        note(log, (uint64_t)au->nal[i].len << 16 | au->nal[i].header << 8 | au->nal[i].lead);
+        note(log, (uint64_t)au->nal[i].len << 16 | au->nal[i].header * 256u | au->nal[i].lead);
     }
 }
 

@@ -228,8 +228,8 @@ struct stream {
 
 static inline void add_bytes(struct stream *s, const void *p, size_t n)
 {
-    if (s->len + n > s->cap) {
-        s->cap = 2 * (s->len + n);
+    if (s->len + n >= s->cap) {
+        s->cap = 2 * (s->len + n) + 64;
         s->p = realloc(s->p, s->cap);
         if (!s->p)
             _exit(99);
