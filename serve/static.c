@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -61,8 +60,6 @@ void static_serve(struct server *s, struct conn *c, const struct http_request *r
         return;
     }
     s->children++;
-    epoll_ctl(s->epoll, EPOLL_CTL_DEL, c->fd,
-              NULL); /* which close() does not while the child has it */
     conn_close(s, c);
 }
 
