@@ -134,8 +134,9 @@ void conn_close(struct server *s, struct conn *c)
 {
     if (c->state == CONN_VIEWER)
         viewer_leave(s, c);
-    /* close() alone would leave it watched for as long as a child that is being started, or is given
-     * this connection, has a copy; and its events would be taken for those of the next one here. */
+    /* close() alone would leave it watched for as long as a child that is being started, or is
+     * given this connection, has a copy; and its events would be taken for those of the next one
+     * here. */
     epoll_ctl(s->epoll, EPOLL_CTL_DEL, c->fd, NULL);
     close(c->fd);
     c->state = CONN_FREE;
