@@ -8,6 +8,7 @@ every access unit is a sample, in decoding order. The slices to a pipe are those
 import concurrent.futures
 import csv
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -32,7 +33,8 @@ def frames_md5(name):
 
 def checked(name, stream):
     run = subprocess.run([sys.executable, CHECK, "--skip-leading", "--es", stream, name], capture_output=True, text=True, timeout=SECONDS)
-    return run.returncode, run.stdout.split("\n")[0]
+    verdict, _, more = run.stdout.partition("\n")
+    return run.returncode, verdict, json.loads(more)["errors"]
 
 
 def slices(name):
@@ -85,10 +87,10 @@ def judge(row, work):
                 return f"{way}: {said}", seen
             seen.append("nothing that decodes")
             continue
-        bad, verdict = checked(name, stream)
+        bad, verdict, errors = checked(name, stream)
         # A pipe may have a second ftyp and moov, for which the judge is not made, and keeps the order of decoding.
         epochs = to_pipe and "first: second ftyp" in verdict
-        unsorted = to_pipe and "errors=1 " in verdict and "first: presentation order" in verdict
+        unsorted = to_pipe and all(e.startswith("presentation order") for e in errors)
         if bad and not epochs and not unsorted:
             return f"{way}: {verdict}", seen
         if to_pipe and slices(name) != in_file:
