@@ -1,8 +1,8 @@
 /* From a stream of any bytes to boxes: every list is in range, and what comes out is read back,
  * unit by unit, by the product's own reader. The first byte chooses the way, the second the size of
  * the pieces the stream comes in. */
-#include "mux/boxread.h"
 #include "mux/muxer.h"
+#include "mux/boxread.h"
 
 #include <assert.h>
 #include <stdlib.h>
