@@ -154,8 +154,9 @@ static void add_to_pipe(struct mux *m, uint8_t *window, const struct au *au, int
 {
     uint32_t first = (uint32_t)timing_first_interval(&m->timing);
     int64_t interval = m->timing.count > 1 ? tick - m->tick : first;
-    /* Over a second: the sample before ends where it did, this one just before its time. */
-    if (interval <= TIMESCALE)
+    int64_t longest = first > TIMESCALE ? first + 1 : TIMESCALE; /* rounded down */
+    /* A gap: the sample before ends where it did, this one begins just before its time. */
+    if (interval <= longest)
         m->duration = (uint32_t)interval;
     struct frag_sample s = {m->duration, sample_size(m, window, au),
                             sync ? SAMPLE_SYNC : SAMPLE_NON_SYNC, 0};

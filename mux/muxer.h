@@ -6,7 +6,8 @@
  *
  * To a pipe (MUX_AU) each access unit is a fragment the moment it is there. Its duration cannot be
  * known yet, so sample n takes the interval from n - 1 to n: nothing is guessed, nothing is held
- * back, all is one interval late in media time. An interval of over a second is a gap in tfdt.
+ * back, all is one interval late in media time. An interval of over a second (of over the given
+ * one, at less than a frame a second) is a gap in tfdt.
  * To a file (MUX_GOP) each group of pictures is a fragment with its true times; mfra at the end. */
 #ifndef MUX_MUXER_H
 #define MUX_MUXER_H

@@ -35,7 +35,10 @@ void timing_init(struct timing *t, int stamped, struct rate given, struct rate s
 
 int64_t timing_first_interval(const struct timing *t)
 {
-    return t->rate.num ? (int64_t)((uint64_t)TIMESCALE * t->rate.den / t->rate.num) : TICKS_NOMINAL;
+    if (!t->rate.num)
+        return TICKS_NOMINAL;
+    int64_t ticks = (int64_t)((uint64_t)TIMESCALE * t->rate.den / t->rate.num);
+    return t->source != TIME_RATE && ticks > TIMESCALE ? TIMESCALE : ticks;
 }
 
 /* n * den / num seconds in ticks, to the nearest. Whole multiples of num first, twice, so that the

@@ -45,7 +45,8 @@ void timing_init(struct timing *t, int stamped, struct rate given, struct rate s
  * most TIME_STEP_MAX_US instead; the stamps behind it count from there. */
 int64_t timing_next(struct timing *t, const struct misb_stamp *stamp, int64_t arrival_us);
 
-/* The interval to assume before there is a second access unit, in ticks. */
+/* The interval to assume before there is a second access unit, in ticks: that of the rate where it
+ * is known, but no more than a second of a clock's, to which a camera's rate may be no guide. */
 int64_t timing_first_interval(const struct timing *t);
 
 #endif

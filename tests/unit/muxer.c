@@ -102,6 +102,37 @@ static void pipe_times(void)
     free(s.p);
 }
 
+static void slow(void)
+{
+    struct mux_options opt = to_pipe;
+    opt.rate = (struct rate){1, 10};
+    struct result r = mux_line("SpI|P|P|I", &opt);
+    unsigned n = read_fragments(&r, frag, FRAGS);
+    int good = n == 4;
+    for (unsigned i = 0; i < n; i++)
+        good &= frag[i].tfdt == i * 900000u && sample_duration(&frag[i], 0) == 900000;
+    ok(good, "a frame in 10 s: no gaps");
+    free(r.p);
+    opt.rate = (struct rate){7, 10};
+    r = mux_line("SpI|P|P|P|P|P|P|P|P", &opt);
+    n = read_fragments(&r, frag, FRAGS);
+    for (unsigned i = 1; i < n; i++)
+        good &= frag[i].tfdt == frag[i - 1].tfdt + sample_duration(&frag[i - 1], 0);
+    ok(n == 9 && good, "0.7 a second, no whole number of ticks: no gaps");
+    free(r.p);
+    struct stream s = {.us = today, .sps = {.has = TIMING, .units = 5, .scale = 1}};
+    add_line(&s, "SpTI|TP");
+    s.us += 3000000;
+    add_line(&s, "|TP|TP");
+    r = run_mux(&s, s.len, &to_pipe, 0);
+    n = read_fragments(&r, frag, FRAGS);
+    ok(n == 4 && frag[1].tfdt == 90000 && frag[2].tfdt == 90000 + 3600 + 270000 &&
+           frag[3].tfdt == frag[2].tfdt + 3600,
+       "an SPS that says 10 s, stamps that say 40 ms and 3 s: the first takes a second");
+    free(r.p);
+    free(s.p);
+}
+
 static void file_times(void)
 {
     struct stream s = stream_of("ASpTI|ATP|ATP|ASpTI|ATP");
@@ -300,6 +331,7 @@ int main(void)
     in_pieces("TP|P|STK|pTP|RTP", "|STI|TP|TP");
     samples();
     pipe_times();
+    slow();
     file_times();
     beginnings();
     changes();

@@ -114,6 +114,11 @@ static void sources(void)
     good &= timing_next(&t, NULL, 50501) == 8100;
     ok(good, "arrival times are kept, and rise");
     timing_init(&t, 0, none, none, 0);
+    timing_init(&t, 1, (struct rate){1, 10}, none, 0);
+    ok(timing_first_interval(&t) == 90000, "a clock's first interval is a second at most");
+    timing_init(&t, 0, (struct rate){1, 10}, none, 0);
+    ok(timing_first_interval(&t) == 900000, "a rate's is what it is");
+    timing_init(&t, 0, none, none, 0);
     ok(t.source == TIME_RATE && t.guessed && timing_first_interval(&t) == 3600, "25 from a file");
 }
 
