@@ -5,7 +5,11 @@
 #include "capture/misb.h"
 #include "capture/nal.h"
 #include "mux/box.h"
+#include "mux/boxread.h"
 #include "mux/reorder.h"
+
+_Static_assert(PRFT_BYTES + FRAG_FIXED + FRAG_PER_SAMPLE * GOP_SAMPLES_MAX <= FRAG_HEAD_MAX,
+               "what we write, our own reader takes");
 
 /* What the loop over an access unit's NAL units finds out. */
 struct contents {

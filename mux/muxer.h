@@ -26,7 +26,7 @@
 enum mux_mode { MUX_AU, MUX_GOP };
 
 enum {
-    GOP_SAMPLES_MAX = 4096,
+    GOP_SAMPLES_MAX = 4000, /* the moof then stays below FRAG_HEAD_MAX of boxread.h */
     GOP_BYTES_MAX = 32 << 20,
     GOP_TICKS_MAX = 10 * TIMESCALE, /* a kill costs no more than this */
     TFRA_MAX = 65536,               /* entries; beyond, every second one is dropped */
