@@ -47,13 +47,6 @@ static _Noreturn void fail(int status, const char *what, const char *why)
     exit(status);
 }
 
-int64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
 static void watch(int fd, uint32_t events, void *tag)
 {
     struct epoll_event ev = {.events = events, .data.ptr = tag};

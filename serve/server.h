@@ -5,6 +5,7 @@
 
 #include <netinet/in.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "mux/boxread.h"
 #include "serve/elastic.h"
@@ -80,7 +81,12 @@ struct server {
 };
 
 /* CLOCK_MONOTONIC in microseconds. */
-int64_t now_us(void);
+static inline int64_t now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
 
 /* source.c: takes what is there of the stream on descriptor `fd` into the ring. */
 enum source_result {

@@ -32,6 +32,15 @@ static enum unit_result read_at_edge(const uint8_t *p, size_t len, struct unit *
     return unit_next(edge - len, len, u, why);
 }
 
+/* out[0, len) is refused, with a reason and an offset inside it. */
+static void refused(size_t len, const char *what)
+{
+    struct unit u;
+    const char *why;
+    enum unit_result r = read_at_edge(out, len, &u, &why);
+    ok(r == UNIT_BAD && *why && u.size < len, "refused, %s: %s", what, why);
+}
+
 /* Every cut wants more; whole it is this kind, all of it. */
 static int reads_as(const uint8_t *p, size_t len, enum unit_kind kind, struct unit *u)
 {
@@ -229,11 +238,8 @@ static void refused_layouts(void)
         {"no mdat", {.tfhd = 0x20038, .trun = 1, .n = 1, .tfdt_version = 1, .no_mdat = 1}},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        struct unit u;
-        const char *why;
         size_t len = foreign(&table[i].l);
-        ok(read_at_edge(out, len, &u, &why) == UNIT_BAD && *why && u.size < len, "%s: %s",
-           table[i].what, why);
+        refused(len, table[i].what);
     }
 }
 
@@ -280,8 +286,8 @@ static void tops(void)
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct unit u;
         const char *why;
-        ok(read_at_edge(table[i].bytes, 12, &u, &why) == table[i].want, "%s: %s", table[i].what,
-           why);
+        enum unit_result r = read_at_edge(table[i].bytes, 12, &u, &why);
+        ok(r == table[i].want, "%s: %s", table[i].what, why);
     }
 }
 
@@ -331,7 +337,6 @@ static void inits(void)
 {
     static uint8_t endless[ROOM], again[ROOM];
     struct unit u;
-    const char *why;
     for (unsigned version = 0; version < 2; version++) {
         size_t len = init_segment(version, 90000, "avc1", 1);
         ok(reads_as(out, len, UNIT_INIT, &u) && u.init.timescale == 90000 && u.init.width == 640 &&
@@ -359,15 +364,15 @@ static void inits(void)
         ok(small && cut, "no room, or cut: 0");
     }
     size_t len = init_segment(0, 0, "avc1", 1);
-    ok(read_at_edge(out, len, &u, &why) == UNIT_BAD, "%s", why);
+    refused(len, "timescale 0");
     len = init_segment(0, 90000, "hvc1", 1);
-    ok(read_at_edge(out, len, &u, &why) == UNIT_BAD, "%s", why);
+    refused(len, "not H.264");
     len = init_segment(0, 90000, "avc3", 1);
     ok(reads_as(out, len, UNIT_INIT, &u) && !strcmp(u.init.codec, "avc3.42C01E"), "avc3");
     len = init_segment(0, 90000, "avc1", 2);
-    ok(read_at_edge(out, len, &u, &why) == UNIT_BAD, "%s", why);
+    refused(len, "two tracks");
     len = init_segment(0, 90000, "avc1", 0);
-    ok(read_at_edge(out, len, &u, &why) == UNIT_BAD, "%s", why);
+    refused(len, "no track");
     len = init_segment(1, UINT32_MAX, "avc1", 1);
     size_t n = init_make_endless(endless, sizeof endless, out, len);
     uint8_t *mdhd = memmem(endless, n, "mdhd", 4);
