@@ -1,5 +1,8 @@
 #include "capture/poc.h"
 
+/* Enough of the sequence number to tell neighbours apart; 23 bits and 40 of count make 63. */
+enum { SEQUENCE_MASK = 0x7fffff };
+
 /* The two field order counts of a picture; of a single field both are its own. */
 struct counts {
     int64_t top, bottom;
@@ -90,5 +93,5 @@ int64_t poc_order(struct poc *p, const struct sps *sps, const struct slice *s, i
     const int64_t middle = (int64_t)1 << 39;
     if (count < -middle || count >= middle)
         count = 0;
-    return ((int64_t)p->sequence << 40) + middle + count;
+    return (int64_t)(p->sequence & SEQUENCE_MASK) * 2 * middle + middle + count;
 }

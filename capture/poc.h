@@ -14,10 +14,11 @@ struct poc {
     uint32_t sequence;                 /* IDR pictures and resets (MMCO 5) so far */
 };
 
-/* The place of this picture in output order: pictures with a smaller value are shown earlier. A
- * field and its opposite may be given the same. s is the first slice of the picture's access unit,
- * which must be known, sps its parameter set; reset: the picture makes the counts begin anew
- * (slice_resets()). Pictures in decoding order. */
+/* The place of this picture in output order: pictures with a smaller value are shown earlier (but
+ * where, after 2^23 sequences, the value starts over). A field and its opposite may be given the
+ * same. s is the first slice of the picture's access unit, which must be known, sps its parameter
+ * set; reset: the picture makes the counts begin anew (slice_resets()). Pictures in decoding
+ * order. */
 int64_t poc_order(struct poc *p, const struct sps *sps, const struct slice *s, int reset);
 
 #endif
