@@ -201,7 +201,7 @@ static const char *read_moof(const uint8_t *unit, const struct child *moof, stru
 }
 
 /* 8.16.5. Seconds from 1900 to 1970 go off. */
-static void read_prft(const struct child *c, struct moof_info *m)
+static void read_prft(const uint8_t *unit, const struct child *c, struct moof_info *m)
 {
     const uint64_t ntp_unix = 2208988800u;
     if (body(c) < 24 || c->body[0] != 1)
@@ -210,6 +210,7 @@ static void read_prft(const struct child *c, struct moof_info *m)
     if (seconds < ntp_unix)
         return;
     m->utc_us = (seconds - ntp_unix) * 1000000 + ((fraction * 1000000 + (1u << 31)) >> 32);
+    m->prft_time_at = (uint16_t)(c->body + 16 - unit);
     m->utc_time = get_u64(c->body + 16);
 }
 
@@ -285,7 +286,7 @@ enum unit_result unit_next(const uint8_t *window, size_t len, struct unit *u, co
         case PART_STYP:
             break;
         case PART_PRFT:
-            read_prft(&c, &u->moof);
+            read_prft(window, &c, &u->moof);
             break;
         case PART_MOOF:
             u->moof.moof_at = (uint16_t)at;

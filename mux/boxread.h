@@ -23,10 +23,11 @@ struct moof_field {
 };
 
 struct moof_info {
-    uint16_t moof_at;     /* all offsets are from the unit's first byte */
-    uint16_t sequence_at; /* mfhd sequence_number, 32 bits */
-    uint16_t tfdt_at;     /* baseMediaDecodeTime, 64 bits */
-    uint16_t payload_at;  /* the first byte of the mdat's payload */
+    uint16_t moof_at;      /* all offsets are from the unit's first byte */
+    uint16_t sequence_at;  /* mfhd sequence_number, 32 bits */
+    uint16_t tfdt_at;      /* baseMediaDecodeTime, 64 bits */
+    uint16_t prft_time_at; /* prft media_time, 64 bits, or 0 */
+    uint16_t payload_at;   /* the first byte of the mdat's payload */
     struct moof_field duration, flags;
     uint16_t first_flags_at; /* trun first_sample_flags, or 0 */
     uint16_t samples;

@@ -228,17 +228,17 @@ static int range_fits(const struct http_request *req)
 }
 
 static void serve_live(struct server *s, struct conn *c, const struct http_request *req,
-                       enum viewer_kind kind)
+                       struct camera *camera, enum viewer_kind kind)
 {
     if (kind != VIEW_STILL && !range_fits(req))
         conn_answer(s, c, req, "416 Range Not Satisfiable", "a live stream has no ranges");
     else if (kind != VIEW_STILL && req->method == HTTP_HEAD)
         send_answer(s, c, req, "200 OK", "video/mp4", "Access-Control-Allow-Origin: *\r\n", NULL,
                     0);
-    else if (kind == VIEW_STILL && ring_last_key(&s->ring) < 0)
+    else if (kind == VIEW_STILL && ring_last_key(&camera->ring) < 0)
         conn_answer(s, c, req, "503 Service Unavailable", "no picture has come yet");
     else
-        viewer_begin(s, c, req, kind);
+        viewer_begin(s, c, req, camera, kind);
 }
 
 static void serve_status(struct server *s, struct conn *c, const struct http_request *req)
@@ -259,8 +259,18 @@ static const struct route {
     {"/status.json", -1},
 };
 
-static const struct route *find_route(const char *path)
+/* /stream.mp4 is the first camera's; /NAME/stream.mp4 any's. The status page is of all. */
+static const struct route *find_route(struct server *s, const char *path, struct camera **camera)
 {
+    *camera = &s->camera[0];
+    for (unsigned i = 0; i < s->cameras; i++) {
+        size_t n = strlen(s->camera[i].name);
+        if (n && strncmp(path + 1, s->camera[i].name, n) == 0 && path[n + 1] == '/') {
+            *camera = &s->camera[i];
+            path += n + 1;
+            break;
+        }
+    }
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
         if (strcmp(routes[i].path, path) == 0)
             return &routes[i];
@@ -275,7 +285,8 @@ static int consume(int fd, size_t n)
 
 static void serve(struct server *s, struct conn *c, const struct http_request *req, size_t len)
 {
-    const struct route *route = find_route(req->path);
+    struct camera *camera;
+    const struct route *route = find_route(s, req->path, &camera);
     s->count.requests++;
     if (req->method == HTTP_OTHER || req->has_body) {
         struct http_request last = *req;
@@ -293,7 +304,7 @@ static void serve(struct server *s, struct conn *c, const struct http_request *r
     } else if (route->live < 0) {
         serve_status(s, c, req);
     } else {
-        serve_live(s, c, req, (enum viewer_kind)route->live);
+        serve_live(s, c, req, camera, (enum viewer_kind)route->live);
     }
 }
 

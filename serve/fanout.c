@@ -1,4 +1,5 @@
-/* fanout: one live stream from standard input to any number of browsers and players. */
+/* fanout: live streams, from standard input or from rings, to any number of browsers and players.
+ */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,10 +24,11 @@
 
 #include "capture/exit.h"
 #include "capture/number.h"
+#include "serve/feed.h"
 #include "serve/server.h"
 
 #define USAGE                                                                                      \
-    "usage: fanout [-l [addr:]port] ... [-w wwwdir] [-a connections] [-d fd]\n"                    \
+    "usage: fanout [-l [addr:]port] ... [-w wwwdir] [-a connections] [-d fd] [NAME ...]\n"         \
     "       fanout -h | -V\n"
 #define DEFAULT_LISTEN "8000"
 
@@ -38,6 +40,7 @@ enum {
 };
 
 static struct server server;
+static struct feed feed; /* of the private ring */
 /* What an epoll event points at when it is not a connection. */
 static int source_tag, signal_tag, listener_tag[LIMIT_LISTENERS];
 
@@ -173,8 +176,15 @@ static void parse_options(int argc, char **argv, int *ready_fd)
             exit(EXIT_USAGE);
         }
     }
-    if (optind < argc)
-        fail(EXIT_USAGE, argv[optind], "no such argument; the stream comes on standard input");
+    if (argc - optind > LIMIT_CAMERAS)
+        fail(EXIT_USAGE, argv[optind], "too many rings, at most 16");
+    for (int i = optind; i < argc; i++) {
+        if (!ringfile_name_ok(argv[i]))
+            fail(EXIT_USAGE, argv[i], "not a ring's name: 1 to 32 letters, digits, _ or -");
+        for (int k = optind; k < i; k++)
+            if (strcmp(argv[i], argv[k]) == 0)
+                fail(EXIT_USAGE, argv[i], "named twice");
+    }
 }
 
 static void *memory(size_t bytes, const char *what)
@@ -227,29 +237,50 @@ static void close_on_exec_all(void)
     }
 }
 
-static void set_up(int ready_fd)
+/* Without names: one private ring, filled from standard input. */
+static void set_up_private(void)
 {
     struct stat st;
-    struct server *s = &server;
     if (fstat(STDIN_FILENO, &st) < 0)
         fail(EXIT_USAGE, "standard input", strerror(errno));
     if (!S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode))
         fail(EXIT_USAGE, "standard input", "not a pipe; fanout serves a live stream");
+    if (camera_private(&server.camera[0]) < 0)
+        fail(EXIT_AGAIN, "ring", strerror(errno));
+    server.cameras = 1;
+    feed_init(&feed, &server.camera[0].ring);
+    fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
+    watch(STDIN_FILENO, EPOLLIN, &source_tag);
+}
+
+static void set_up_named(char **names)
+{
+    for (; *names; names++) {
+        struct camera *c = &server.camera[server.cameras++];
+        if (camera_named(c, *names) < 0)
+            fail(EXIT_AGAIN, *names, strerror(errno));
+        watch(c->event, EPOLLIN, c);
+    }
+}
+
+static void set_up(char **names, int ready_fd)
+{
+    struct server *s = &server;
     if (!s->listeners)
         add_listener(DEFAULT_LISTEN);
     if (!s->www)
         set_installed_www();
     s->conns = allowed_connections();
     s->conn = memory(s->conns * sizeof *s->conn, "connections");
-    ring_format(&s->ring, memory(ring_bytes(RING_DATA_BYTES, RING_ENTRIES), "ring"),
-                RING_DATA_BYTES, RING_ENTRIES);
     close_on_exec_all();
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (s->epoll < 0)
         fail(EXIT_AGAIN, "epoll_create1", strerror(errno));
     s->signals = open_signals();
-    fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
-    watch(STDIN_FILENO, EPOLLIN, &source_tag);
+    if (*names)
+        set_up_named(names);
+    else
+        set_up_private();
     watch(s->signals, EPOLLIN, &signal_tag);
     for (unsigned i = 0; i < s->listeners; i++)
         watch(s->listener[i], EPOLLIN, &listener_tag[i]);
@@ -263,12 +294,12 @@ static void set_up(int ready_fd)
 
 /* Everyone who can take something gets what is new. Backwards, since a viewer that ends is replaced
  * by the last of the list. Returns when the next one is due. */
-static int64_t pump_all(int only_due)
+static int64_t pump_all(const struct camera *camera, int only_due)
 {
     int64_t now = now_us(), next = INT64_MAX;
     for (unsigned i = server.viewers; i-- > 0;) {
         struct conn *c = &server.conn[server.viewer[i]];
-        if (c->blocked || (only_due && c->due > now))
+        if (c->blocked || (only_due && c->due > now) || (camera && c->camera != camera))
             continue;
         c->due = viewer_pump(&server, c, now);
     }
@@ -295,21 +326,48 @@ static int take_signals(void)
 /* Returns 1 at the end of the stream. */
 static int take_source(void)
 {
-    switch (source_read(&server, STDIN_FILENO)) {
-    case SOURCE_FRAG:
-        pump_all(0);
+    switch (feed_read(&feed, STDIN_FILENO, now_us())) {
+    case FEED_FRAG:
+        pump_all(NULL, 0);
         return 0;
-    case SOURCE_BAD:
-        fprintf(stderr, "fanout: standard input: byte %" PRIu64 ": %s\n", server.source_bytes,
-                server.source_why);
+    case FEED_BAD:
+        fprintf(stderr, "fanout: standard input: byte %" PRIu64 ": %s\n", feed.bytes, feed.why);
         exit(EXIT_BAD_INPUT);
-    case SOURCE_FAILED:
+    case FEED_FAILED:
         fail(EXIT_AGAIN, "standard input", strerror(errno));
-    case SOURCE_END:
+    case FEED_END:
         return 1;
     default:
         return 0;
     }
+}
+
+/* Those who watch a ring that is no more would wait for ever. */
+static void look_for(struct camera *camera)
+{
+    if (camera->there && !ringfile_superseded(&camera->file))
+        return;
+    for (unsigned i = server.viewers; i-- > 0;) {
+        struct conn *c = &server.conn[server.viewer[i]];
+        if (c->camera == camera && camera->there)
+            conn_close(&server, c);
+    }
+    camera_look(camera);
+}
+
+static void take_camera(struct camera *camera)
+{
+    uint64_t n;
+    if (read(camera->event, &n, sizeof n) < 0)
+        return;
+    look_for(camera);
+    pump_all(camera, 0);
+}
+
+static int is_camera(const void *tag)
+{
+    const struct camera *c = tag;
+    return c >= server.camera && c < server.camera + LIMIT_CAMERAS;
 }
 
 /* Connections first, then new fragments, then new connections: a slot that is freed here is not
@@ -323,12 +381,15 @@ static int dispatch(const struct epoll_event *ev, int n)
             source = 1;
         else if (tag == &signal_tag)
             stop |= take_signals();
-        else if ((int *)tag < listener_tag || (int *)tag >= listener_tag + LIMIT_LISTENERS)
+        else if (!is_camera(tag) &&
+                 ((int *)tag < listener_tag || (int *)tag >= listener_tag + LIMIT_LISTENERS))
             conn_event(&server, tag, ev[i].events);
     }
-    if (source) {
+    if (source)
         stop |= take_source();
-    }
+    for (int i = 0; i < n; i++)
+        if (is_camera(ev[i].data.ptr))
+            take_camera(ev[i].data.ptr);
     for (int i = 0; i < n; i++)
         for (unsigned k = 0; k < server.listeners; k++)
             if (ev[i].data.ptr == &listener_tag[k])
@@ -362,10 +423,10 @@ int main(int argc, char **argv)
         ;
     close(n);
     parse_options(argc, argv, &ready_fd);
-    set_up(ready_fd);
+    set_up(argv + optind, ready_fd);
     int64_t sweep = now_us() + SWEEP_MS * 1000;
     for (;;) {
-        int64_t due = pump_all(1);
+        int64_t due = pump_all(NULL, 1);
         n = epoll_wait(server.epoll, ev, EVENTS, wait_ms(due, sweep));
         if (n < 0 && errno != EINTR)
             fail(EXIT_AGAIN, "epoll_wait", strerror(errno));
@@ -375,6 +436,9 @@ int main(int argc, char **argv)
             listen_for(0);
         if (now_us() >= sweep) {
             conn_sweep(&server);
+            for (unsigned i = 0; i < server.cameras; i++)
+                if (server.camera[i].name[0])
+                    look_for(&server.camera[i]);
             if (server.deaf)
                 listen_for(EPOLLIN);
             server.deaf = 0;

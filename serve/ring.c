@@ -20,19 +20,61 @@ size_t ring_bytes(uint64_t data_bytes, uint32_t entries)
     return data_at(entries) + (size_t)data_bytes;
 }
 
-void ring_format(struct ring *r, void *memory, uint64_t data_bytes, uint32_t entries)
+static void lay_out(struct ring *r, void *memory, uint64_t data_bytes, uint32_t entries)
 {
     uint8_t *base = memory;
     r->header = memory;
     r->init = (struct ring_init *)(void *)(base + PAGE);
     r->slot = (struct ring_slot *)(void *)(base + index_at());
     r->data = base + data_at(entries);
+    r->data_bytes = data_bytes;
+    r->entries = entries;
     r->next = 0;
+}
+
+void ring_format(struct ring *r, void *memory, uint64_t data_bytes, uint32_t entries)
+{
+    lay_out(r, memory, data_bytes, entries);
     r->header->magic = RING_MAGIC;
     r->header->version = RING_VERSION;
     r->header->entries = entries;
     r->header->data_bytes = data_bytes;
     r->header->data_at = data_at(entries);
+}
+
+int ring_attach(struct ring *r, void *memory, size_t bytes)
+{
+    const struct ring_header *h = memory;
+    if (bytes < PAGE || h->magic != RING_MAGIC || h->version != RING_VERSION)
+        return -1;
+    uint32_t entries = h->entries;
+    uint64_t data_bytes = h->data_bytes;
+    if (entries < RING_ENTRIES_MIN || entries > RING_ENTRIES_MAX || data_bytes < RING_DATA_MIN ||
+        data_bytes > RING_DATA_MAX || h->data_at != data_at(entries) ||
+        bytes != ring_bytes(data_bytes, entries))
+        return -1;
+    lay_out(r, memory, data_bytes, entries);
+    return 0;
+}
+
+/* A writer may have died behind `tail`, behind the bytes or behind head: the newest fragment in the
+ * index says where it stood, and the keyframe is looked for again. */
+void ring_resume(struct ring *r)
+{
+    struct ring_header *h = r->header;
+    struct ring_frag f;
+    uint64_t head = ring_head(r);
+    r->next = 0;
+    if (head && ring_get(r, head - 1, &f) == 0)
+        r->next = f.pos + f.size;
+    else /* nothing that can be read: begin above all that may be believed to be there */
+        r->next = atomic_load_explicit(&h->tail, memory_order_relaxed) + r->data_bytes;
+    for (uint64_t i = head; i-- > 0 && ring_get(r, i, &f) == 0;) {
+        if (f.flags & RING_SYNC) {
+            atomic_store_explicit(&h->last_key, i + 1, memory_order_release);
+            break;
+        }
+    }
 }
 
 int ring_put_init(struct ring *r, const uint8_t *bytes, size_t size, uint32_t timescale)
@@ -94,33 +136,35 @@ static void unpack(const uint64_t w[RING_WORDS], struct ring_frag *f)
 /* A fragment lies in one piece: where it would be cut in two it goes to the start instead. */
 static uint64_t place(const struct ring *r, size_t size)
 {
-    uint64_t all = r->header->data_bytes, into = r->next % all;
+    uint64_t all = r->data_bytes, into = r->next % all;
     return into + size > all ? r->next + (all - into) : r->next;
 }
 
-int ring_put(struct ring *r, struct ring_frag *frag, const uint8_t *bytes, size_t size)
+int ring_put(struct ring *r, struct ring_frag *frag, const uint8_t *bytes, size_t size, int64_t now)
 {
     struct ring_header *h = r->header;
     uint32_t epoch = atomic_load_explicit(&h->epoch, memory_order_relaxed);
-    if (size > h->data_bytes / 4 || !epoch)
+    if (size > r->data_bytes / 4 || !epoch)
         return -1;
     uint64_t head = atomic_load_explicit(&h->head, memory_order_relaxed);
     frag->pos = place(r, size);
     frag->size = (uint32_t)size;
     frag->epoch = epoch;
     r->next = frag->pos + size;
-    if (r->next > h->data_bytes &&
-        r->next - h->data_bytes > atomic_load_explicit(&h->tail, memory_order_relaxed))
-        atomic_store_explicit(&h->tail, r->next - h->data_bytes, memory_order_relaxed);
+    if (r->next > r->data_bytes &&
+        r->next - r->data_bytes > atomic_load_explicit(&h->tail, memory_order_relaxed))
+        atomic_store_explicit(&h->tail, r->next - r->data_bytes, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
-    memcpy(r->data + frag->pos % h->data_bytes, bytes, size);
+    memcpy(r->data + frag->pos % r->data_bytes, bytes, size);
     uint64_t w[RING_WORDS];
     pack(frag, w);
     for (int i = 0; i < RING_WORDS; i++)
-        atomic_store_explicit(&r->slot[head % h->entries].word[i], w[i], memory_order_relaxed);
+        atomic_store_explicit(&r->slot[head % r->entries].word[i], w[i], memory_order_relaxed);
     atomic_store_explicit(&h->head, head + 1, memory_order_release);
     if (frag->flags & RING_SYNC) /* behind head: whoever sees the key finds it in the index */
         atomic_store_explicit(&h->last_key, head + 1, memory_order_release);
+    atomic_store_explicit(&h->published, now, memory_order_relaxed);
+    atomic_fetch_add_explicit(&h->wake, 1, memory_order_release);
     return 0;
 }
 
@@ -144,32 +188,52 @@ int ring_safe(const struct ring *r, const struct ring_frag *frag)
 {
     const struct ring_header *h = r->header;
     uint64_t tail = atomic_load_explicit(&h->tail, memory_order_relaxed);
-    return tail == 0 || frag->pos >= tail + h->data_bytes / 8;
+    return tail == 0 || frag->pos >= tail + r->data_bytes / 8;
+}
+
+/* n values of 4 bytes, `step` apart from `at` on, end by `end`. */
+static int fits(unsigned at, unsigned n, unsigned step, unsigned end)
+{
+    return n == 0 || at + (n - 1) * step + 4 <= end;
+}
+
+/* Whoever wrote it, nothing in the index may lead a reader outside the fragment. */
+static int is_sound(const struct ring *r, const struct ring_frag *f)
+{
+    unsigned end = f->payload_at;
+    return f->size <= r->data_bytes / 4 && f->pos % r->data_bytes + f->size <= r->data_bytes &&
+           end <= f->size && f->moof_at + 8u <= end && f->sequence_at >= f->moof_at &&
+           f->sequence_at + 4u <= end && f->tfdt_at >= f->moof_at && f->tfdt_at + 8u <= end &&
+           f->samples && f->duration_n && f->duration_at >= f->moof_at &&
+           fits(f->duration_at, f->duration_n, f->duration_step, end) &&
+           (!f->flags_n || f->flags_at >= f->moof_at) &&
+           fits(f->flags_at, f->flags_n, f->flags_step, end) && f->first_flags_at + 4u <= end;
 }
 
 int ring_get(const struct ring *r, uint64_t i, struct ring_frag *frag)
 {
-    const struct ring_header *h = r->header;
     uint64_t w[RING_WORDS];
     uint64_t head = ring_head(r);
     /* The slot behind head may be being written: one entry less than all is readable. */
-    if (i >= head || head - i >= h->entries)
+    if (i >= head || head - i >= r->entries)
         return -1;
     for (int k = 0; k < RING_WORDS; k++)
-        w[k] = atomic_load_explicit(&r->slot[i % h->entries].word[k], memory_order_relaxed);
+        w[k] = atomic_load_explicit(&r->slot[i % r->entries].word[k], memory_order_relaxed);
     unpack(w, frag);
-    if (!ring_whole(r, frag))
+    if (!ring_whole(r, frag) || ring_head(r) - i >= r->entries)
         return -1;
-    return ring_head(r) - i >= h->entries ? -1 : 0;
+    return is_sound(r, frag) ? 0 : -1;
 }
 
 const uint8_t *ring_data(const struct ring *r, const struct ring_frag *frag)
 {
-    return r->data + frag->pos % r->header->data_bytes;
+    return r->data + frag->pos % r->data_bytes;
 }
 
 const struct ring_init *ring_init_of(const struct ring *r, uint32_t epoch)
 {
     const struct ring_init *slot = &r->init[epoch % RING_INIT_SLOTS];
-    return epoch && atomic_load_explicit(&slot->epoch, memory_order_acquire) == epoch ? slot : NULL;
+    if (!epoch || atomic_load_explicit(&slot->epoch, memory_order_acquire) != epoch)
+        return NULL;
+    return slot->size <= RING_INIT_BYTES && slot->timescale ? slot : NULL;
 }

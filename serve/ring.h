@@ -13,7 +13,10 @@
  *
  * Order. Writer: tail (relaxed), release fence, bytes and index slot, head (release). Reader: head
  * (acquire), slot and bytes, acquire fence, tail and head again. A reader that finds its fragment
- * at or above tail, and its slot not yet reused, has read what was written. */
+ * at or above tail, and its slot not yet reused, has read what was written.
+ *
+ * A writer that dies leaves nothing half done that a reader could see: what it was writing lies
+ * above the newest fragment and below nobody's tail, and the next writer goes on from there. */
 #ifndef SERVE_RING_H
 #define SERVE_RING_H
 
@@ -29,21 +32,28 @@ enum {
     RING_WORDS = 10,         /* of an index slot */
     RING_ENTRIES = 8192,     /* 34 s at 240 frames a second, 4.5 min at 30 */
     RING_DATA_BYTES = 32 << 20,
+    RING_ENTRIES_MIN = 16,
+    RING_ENTRIES_MAX = 1 << 20,
+    RING_DATA_MIN = 64 << 10,
     RING_SYNC = 1, /* flag: the first sample is a sync sample */
 };
 
-#define RING_MAGIC 0x676e697234706d66u /* "fmp4ring" */
+#define RING_DATA_MAX ((uint64_t)16 << 30)
+#define RING_MAGIC    0x676e697234706d66u /* "fmp4ring" */
 
 struct ring_header {
     uint64_t magic;
     uint32_t version;
     uint32_t entries;
     uint64_t data_bytes;
-    uint64_t data_at;          /* offset of the data from the start */
-    _Atomic uint64_t tail;     /* the oldest byte that is still whole */
-    _Atomic uint64_t head;     /* fragments published */
-    _Atomic uint64_t last_key; /* number of the newest sync fragment, plus 1; 0 = none yet */
-    _Atomic uint32_t epoch;    /* of the newest init segment; 0 = none yet */
+    uint64_t data_at;            /* offset of the data from the start */
+    _Atomic uint64_t tail;       /* the oldest byte that is still whole */
+    _Atomic uint64_t head;       /* fragments published */
+    _Atomic uint64_t last_key;   /* number of the newest sync fragment, plus 1; 0 = none yet */
+    _Atomic uint32_t epoch;      /* of the newest init segment; 0 = none yet */
+    _Atomic uint32_t wake;       /* futex: goes up with every fragment, and when superseded */
+    _Atomic int64_t published;   /* CLOCK_MONOTONIC, us: when the newest fragment came */
+    _Atomic uint32_t superseded; /* 1: another ring has taken this one's name */
     uint32_t reserved;
 };
 
@@ -59,10 +69,12 @@ struct ring_slot {
     _Atomic uint64_t word[RING_WORDS];
 };
 
-static_assert(sizeof(struct ring_header) == 64, "wire format");
+static_assert(sizeof(struct ring_header) == 80, "wire format");
 static_assert(offsetof(struct ring_header, tail) == 32, "wire format");
 static_assert(offsetof(struct ring_header, head) == 40, "wire format");
 static_assert(offsetof(struct ring_header, epoch) == 56, "wire format");
+static_assert(offsetof(struct ring_header, wake) == 60, "wire format");
+static_assert(offsetof(struct ring_header, superseded) == 72, "wire format");
 static_assert(sizeof(struct ring_init) == 16384, "wire format");
 static_assert(sizeof(struct ring_slot) == 80, "wire format");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics between processes must be lock-free");
@@ -88,6 +100,8 @@ struct ring {
     struct ring_init *init;
     struct ring_slot *slot;
     uint8_t *data;
+    uint64_t data_bytes; /* of the header, checked: what is shared may change under us */
+    uint32_t entries;
     uint64_t next; /* writer: where the next fragment goes */
 };
 
@@ -98,19 +112,28 @@ size_t ring_bytes(uint64_t data_bytes, uint32_t entries);
  * writer. */
 void ring_format(struct ring *r, void *memory, uint64_t data_bytes, uint32_t entries);
 
+/* Attaches to a ring that is there, in memory[0, bytes); a reader's may be read-only. Returns -1
+ * when it is none: another magic, version or size. */
+int ring_attach(struct ring *r, void *memory, size_t bytes);
+
+/* The writer goes on where another stopped, wherever that was. */
+void ring_resume(struct ring *r);
+
 /* Publishes an init segment: the fragments put from now on belong to a new epoch. Returns -1 when
  * it is longer than RING_INIT_BYTES. */
 int ring_put_init(struct ring *r, const uint8_t *bytes, size_t size, uint32_t timescale);
 
-/* Publishes a fragment; pos, size and epoch of *frag are set here. Returns -1 when it is longer
- * than a quarter of the ring, or there is no init segment yet. */
-int ring_put(struct ring *r, struct ring_frag *frag, const uint8_t *bytes, size_t size);
+/* Publishes a fragment at `now` (CLOCK_MONOTONIC, us); pos, size and epoch of *frag are set here.
+ * Returns -1 when it is longer than a quarter of the ring, or there is no init segment yet. */
+int ring_put(struct ring *r, struct ring_frag *frag, const uint8_t *bytes, size_t size,
+             int64_t now);
 
 /* Readers. */
 uint64_t ring_head(const struct ring *r);
 /* Number of the newest sync fragment; -1 when there is none. */
 int64_t ring_last_key(const struct ring *r);
-/* Looks fragment i up. Returns -1 when it is not there: not yet, or no more. */
+/* Looks fragment i up. Returns -1 when it is not there: not yet, or no more. What it says has been
+ * checked: every offset lies inside the fragment, the fragment inside the ring. */
 int ring_get(const struct ring *r, uint64_t i, struct ring_frag *frag);
 const uint8_t *ring_data(const struct ring *r, const struct ring_frag *frag);
 /* The fragment's bytes have not been overwritten up to now. */

@@ -7,11 +7,10 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "mux/boxread.h"
+#include "serve/camera.h"
 #include "serve/elastic.h"
 #include "serve/http.h"
 #include "serve/limits.h"
-#include "serve/ring.h"
 
 enum conn_state {
     CONN_FREE,
@@ -40,6 +39,8 @@ struct conn {
     uint32_t viewer;      /* place in server.viewer */
     int peer_done;        /* the client has ended its side: nothing more will come from it */
 
+    struct camera *camera;
+    int slot; /* of the viewer in a named ring, or -1 */
     enum viewer_kind kind;
     enum pending pending;
     int64_t due;          /* us: when to look at this viewer again without a new fragment */
@@ -50,6 +51,7 @@ struct conn {
     size_t sent;          /* bytes of what is pending */
     uint64_t body;        /* bytes of the body so far */
     uint64_t next;        /* VIEW_RAW: number of the next fragment */
+    uint64_t fresh;       /* nothing older than this fragment is to be shown */
     uint32_t pad;         /* bytes of PENDING_PAD */
     uint32_t answer_head; /* bytes of the answer's head */
     struct elastic elastic;
@@ -67,16 +69,14 @@ struct server {
     int deaf; /* accepting failed for want of descriptors or memory: not again before the sweep */
     unsigned per_address;         /* 0: LIMIT_PER_ADDRESS, loopback exempt */
     const char *www, *httpd_conf; /* NULL: no static files */
-    struct ring ring;
+    struct camera camera[LIMIT_CAMERAS];
+    unsigned cameras;
     struct conn *conn; /* [conns] */
     unsigned conns, open;
     uint32_t viewer[LIMIT_VIEWERS]; /* indexes of those in CONN_VIEWER */
     unsigned viewers;
     unsigned children;
-    int64_t started, published; /* us: now, and of the newest fragment */
-    uint64_t source_bytes;      /* of the stream, taken */
-    const char *source_why;
-    struct init_info info; /* of the newest epoch */
+    int64_t started; /* us */
     struct counters count;
 };
 
@@ -87,16 +87,6 @@ static inline int64_t now_us(void)
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
-
-/* source.c: takes what is there of the stream on descriptor `fd` into the ring. */
-enum source_result {
-    SOURCE_NOTHING, /* no whole fragment */
-    SOURCE_FRAG,    /* at least one was published */
-    SOURCE_END,
-    SOURCE_BAD,    /* source_why says what is wrong at source_bytes */
-    SOURCE_FAILED, /* errno */
-};
-enum source_result source_read(struct server *s, int fd);
 
 /* conn.c */
 void conn_accept(struct server *s, int listener);
@@ -112,7 +102,7 @@ void conn_done(struct server *s, struct conn *c, int keep_alive);
 
 /* viewer.c */
 void viewer_begin(struct server *s, struct conn *c, const struct http_request *req,
-                  enum viewer_kind kind);
+                  struct camera *camera, enum viewer_kind kind);
 /* Sends what is due until there is nothing, or the kernel is full. Returns when to call again at
  * the latest (us), or INT64_MAX. The connection may be closed afterwards. */
 int64_t viewer_pump(struct server *s, struct conn *c, int64_t now);

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "mux/boxread.h"
 #include "serve/server.h"
 
 /* Frames, bytes and seconds over the newest second or so in the ring. */
@@ -26,11 +27,13 @@ static struct recent recent(const struct ring *r, uint32_t timescale)
     return out;
 }
 
-static unsigned viewers_of(const struct server *s, enum viewer_kind kind)
+static unsigned viewers_of(const struct server *s, const struct camera *c, enum viewer_kind kind)
 {
     unsigned n = 0;
-    for (unsigned i = 0; i < s->viewers; i++)
-        n += s->conn[s->viewer[i]].kind == kind;
+    for (unsigned i = 0; i < s->viewers; i++) {
+        const struct conn *v = &s->conn[s->viewer[i]];
+        n += v->camera == c && v->kind == kind;
+    }
     return n;
 }
 
@@ -49,25 +52,28 @@ __attribute__((format(printf, 2, 3))) static void add(struct text *t, const char
         t->len += (size_t)n < t->cap - t->len ? (size_t)n : t->cap - t->len - 1;
 }
 
-static void add_camera(const struct server *s, struct text *t, int64_t now)
+static void add_camera(const struct server *s, const struct camera *c, struct text *t, int64_t now)
 {
-    const struct ring_header *h = s->ring.header;
-    const struct ring_init *init = ring_init_of(&s->ring, h->epoch);
-    struct recent r = recent(&s->ring, init ? init->timescale : 1);
-    add(t, "  \"cameras\": [{\n");
-    add(t, "    \"name\": \"\",\n");
-    add(t, "    \"codec\": \"%s\",\n", s->info.codec);
-    add(t, "    \"width\": %" PRIu32 ",\n    \"height\": %" PRIu32 ",\n", s->info.width,
-        s->info.height);
+    const struct ring_header *h = c->ring.header;
+    const struct ring_init *init = ring_init_of(&c->ring, h->epoch);
+    struct recent r = recent(&c->ring, init ? init->timescale : 1);
+    struct unit u = {.kind = UNIT_SKIP};
+    const char *why;
+    if (init)
+        unit_next(init->bytes, init->size, &u, &why);
+    add(t, "{\n    \"name\": \"%s\",\n", c->name);
+    add(t, "    \"codec\": \"%s\",\n", u.init.codec);
+    add(t, "    \"width\": %" PRIu32 ",\n    \"height\": %" PRIu32 ",\n", u.init.width,
+        u.init.height);
     add(t, "    \"frames_per_second\": %.2f,\n    \"bits_per_second\": %.0f,\n", r.fps, r.bits);
-    add(t, "    \"fragments\": %" PRIu64 ",\n    \"epoch\": %" PRIu32 ",\n", ring_head(&s->ring),
+    add(t, "    \"fragments\": %" PRIu64 ",\n    \"epoch\": %" PRIu32 ",\n", ring_head(&c->ring),
         (uint32_t)h->epoch);
-    if (s->published)
-        add(t, "    \"age_ms\": %" PRId64 ",\n", (now - s->published) / 1000);
+    if (ring_head(&c->ring))
+        add(t, "    \"age_ms\": %" PRId64 ",\n", (now - h->published) / 1000);
     else
         add(t, "    \"age_ms\": null,\n");
-    add(t, "    \"viewers\": {\"stream\": %u, \"raw\": %u}\n  }],\n", viewers_of(s, VIEW_STREAM),
-        viewers_of(s, VIEW_RAW));
+    add(t, "    \"viewers\": {\"stream\": %u, \"raw\": %u}\n  }", viewers_of(s, c, VIEW_STREAM),
+        viewers_of(s, c, VIEW_RAW));
 }
 
 size_t status_write(const struct server *s, char *text, size_t cap, int64_t now)
@@ -75,7 +81,12 @@ size_t status_write(const struct server *s, char *text, size_t cap, int64_t now)
     struct text t = {text, cap, 0};
     add(&t, "{\n  \"version\": \"" VERSION "\",\n");
     add(&t, "  \"uptime_ms\": %" PRId64 ",\n", (now - s->started) / 1000);
-    add_camera(s, &t, now);
+    add(&t, "  \"cameras\": [");
+    for (unsigned i = 0; i < s->cameras; i++) {
+        add(&t, i ? ", " : "");
+        add_camera(s, &s->camera[i], &t, now);
+    }
+    add(&t, "],\n");
     add(&t, "  \"connections\": %u,\n  \"static_children\": %u,\n", s->open, s->children);
     add(&t, "  \"requests_total\": %" PRIu64 ",\n  \"viewers_total\": %" PRIu64 ",\n",
         s->count.requests, s->count.viewers);

@@ -46,12 +46,12 @@ static void share_out(uint8_t *head, const struct ring_frag *f, uint32_t total)
 
 /* The fragment's head as this viewer gets it: its own time, every sample a sync sample (Firefox
  * holds back what is in front of the next one). What lies in front of the moof stays out. */
-static size_t patch_head(const struct server *s, const struct elastic_step *step)
+static size_t patch_head(const struct ring *r, const struct elastic_step *step)
 {
     const struct ring_frag *f = &step->frag;
     size_t len = (size_t)f->payload_at - f->moof_at;
     uint8_t *head = scratch; /* offsets count from the fragment's first byte */
-    memcpy(head + f->moof_at, ring_data(&s->ring, f) + f->moof_at, len);
+    memcpy(head + f->moof_at, ring_data(r, f) + f->moof_at, len);
     put_u32(head + f->sequence_at, step->sequence);
     put_u64(head + f->tfdt_at, step->tfdt);
     share_out(head, f, step->duration);
@@ -61,15 +61,15 @@ static size_t patch_head(const struct server *s, const struct elastic_step *step
     return len;
 }
 
-static unsigned fragment_iov(const struct server *s, const struct conn *c, struct iovec *iov)
+static unsigned fragment_iov(const struct conn *c, struct iovec *iov)
 {
     const struct ring_frag *f = &c->step.frag;
-    uint8_t *data = (uint8_t *)(uintptr_t)ring_data(&s->ring, f);
+    uint8_t *data = (uint8_t *)(uintptr_t)ring_data(&c->camera->ring, f);
     if (c->kind == VIEW_RAW) {
         iov[0] = (struct iovec){data, f->size};
         return 1;
     }
-    iov[0] = (struct iovec){scratch + f->moof_at, patch_head(s, &c->step)};
+    iov[0] = (struct iovec){scratch + f->moof_at, patch_head(&c->camera->ring, &c->step)};
     iov[1] = (struct iovec){data + f->payload_at, f->size - f->payload_at};
     return 2;
 }
@@ -84,10 +84,10 @@ static unsigned pad_iov(const struct conn *c, struct iovec *iov)
     return 2;
 }
 
-static size_t answer_head(const struct server *s, const struct conn *c, char *out, size_t cap)
+static size_t answer_head(const struct conn *c, char *out, size_t cap)
 {
     const struct ring_frag *f = &c->step.frag;
-    const struct ring_init *init = ring_init_of(&s->ring, c->epoch);
+    const struct ring_init *init = ring_init_of(&c->camera->ring, c->epoch);
     size_t length = (init ? init->size : 0) + f->size - f->moof_at;
     int n = snprintf(out, cap,
                      "HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nCache-Control: no-store\r\n"
@@ -100,15 +100,15 @@ static size_t answer_head(const struct server *s, const struct conn *c, char *ou
 }
 
 /* The init segment, behind the answer's head when that is due. */
-static unsigned init_iov(const struct server *s, struct conn *c, struct iovec *iov)
+static unsigned init_iov(struct conn *c, struct iovec *iov)
 {
     static char head[ANSWER_HEAD_MAX];
-    const struct ring_init *init = ring_init_of(&s->ring, c->epoch);
+    const struct ring_init *init = ring_init_of(&c->camera->ring, c->epoch);
     unsigned n = 0;
     if (!init)
         return 0;
     if (c->pending == PENDING_HEAD) {
-        c->answer_head = (uint32_t)answer_head(s, c, head, sizeof head);
+        c->answer_head = (uint32_t)answer_head(c, head, sizeof head);
         iov[n++] = (struct iovec){head, c->answer_head};
     }
     if (c->head_only)
@@ -123,15 +123,15 @@ static unsigned init_iov(const struct server *s, struct conn *c, struct iovec *i
     return n + 1;
 }
 
-static unsigned pending_iov(const struct server *s, struct conn *c, struct iovec *iov)
+static unsigned pending_iov(struct conn *c, struct iovec *iov)
 {
     switch (c->pending) {
     case PENDING_FRAG:
-        return fragment_iov(s, c, iov);
+        return fragment_iov(c, iov);
     case PENDING_PAD:
         return pad_iov(c, iov);
     default:
-        return init_iov(s, c, iov);
+        return init_iov(c, iov);
     }
 }
 
@@ -139,7 +139,7 @@ static unsigned pending_iov(const struct server *s, struct conn *c, struct iovec
 static int send_pending(struct server *s, struct conn *c, int64_t now)
 {
     struct iovec iov[IOV_UNIT];
-    unsigned n = pending_iov(s, c, iov);
+    unsigned n = pending_iov(c, iov);
     if (!n)
         return -1;
     size_t skip = c->sent, left = 0;
@@ -157,7 +157,7 @@ static int send_pending(struct server *s, struct conn *c, int64_t now)
     if (w < 0)
         return errno == EAGAIN || errno == EINTR ? 0 : -1;
     /* What was overwritten while the kernel copied it is not the stream any more. */
-    if (c->pending == PENDING_FRAG && !ring_whole(&s->ring, &c->step.frag))
+    if (c->pending == PENDING_FRAG && !ring_whole(&c->camera->ring, &c->step.frag))
         return -1;
     c->since = now;
     c->sent += (size_t)w;
@@ -183,7 +183,7 @@ static uint32_t pad_length(uint64_t body)
 static int next_elastic(struct server *s, struct conn *c, int64_t now, int64_t *due)
 {
     uint32_t jumps = c->elastic.jumps;
-    switch (elastic_next(&c->elastic, &s->ring, now, &c->step, due)) {
+    switch (elastic_next(&c->elastic, &c->camera->ring, now, &c->step, due)) {
     case ELASTIC_SEND:
         set_pending(c, PENDING_FRAG);
         break;
@@ -204,12 +204,13 @@ static int next_elastic(struct server *s, struct conn *c, int64_t now, int64_t *
  * the honest times show as a gap. */
 static int next_raw(struct server *s, struct conn *c)
 {
-    uint64_t head = ring_head(&s->ring);
+    uint64_t head = ring_head(&c->camera->ring);
     if (c->next >= head)
         return 0;
-    if (ring_get(&s->ring, c->next, &c->step.frag) < 0 || !ring_safe(&s->ring, &c->step.frag)) {
-        int64_t key = ring_last_key(&s->ring);
-        if (key <= (int64_t)c->next || ring_get(&s->ring, (uint64_t)key, &c->step.frag) < 0)
+    if (ring_get(&c->camera->ring, c->next, &c->step.frag) < 0 ||
+        !ring_safe(&c->camera->ring, &c->step.frag)) {
+        int64_t key = ring_last_key(&c->camera->ring);
+        if (key <= (int64_t)c->next || ring_get(&c->camera->ring, (uint64_t)key, &c->step.frag) < 0)
             return -1;
         c->next = (uint64_t)key;
         s->count.jumps++;
@@ -233,12 +234,13 @@ static int next_still(struct conn *c)
     return 1;
 }
 
-/* Nothing is answered until the first keyframe is there. */
-static int begin(struct server *s, struct conn *c)
+/* Nothing is answered until the first keyframe is there, nor with a picture from before a camera
+ * fell asleep. */
+static int begin(struct conn *c)
 {
     struct ring_frag f;
-    int64_t key = ring_last_key(&s->ring);
-    if (key < 0 || ring_get(&s->ring, (uint64_t)key, &f) < 0)
+    int64_t key = ring_last_key(&c->camera->ring);
+    if (key < (int64_t)c->fresh || ring_get(&c->camera->ring, (uint64_t)key, &f) < 0)
         return 0;
     c->epoch = f.epoch;
     c->next = (uint64_t)key;
@@ -257,7 +259,7 @@ static int next_pending(struct server *s, struct conn *c, int64_t now, int64_t *
     c->pending = PENDING_NONE;
     *due = INT64_MAX;
     if (!c->epoch)
-        return begin(s, c);
+        return begin(c);
     switch (c->kind) {
     case VIEW_STREAM:
         return next_elastic(s, c, now, due);
@@ -273,6 +275,8 @@ void viewer_leave(struct server *s, struct conn *c)
     uint32_t last = s->viewer[--s->viewers];
     s->viewer[c->viewer] = last;
     s->conn[last].viewer = c->viewer;
+    if (c->camera->name[0])
+        ringfile_leave(&c->camera->file, c->slot);
     c->state = CONN_HEAD;
 }
 
@@ -280,7 +284,7 @@ int64_t viewer_pump(struct server *s, struct conn *c, int64_t now)
 {
     int64_t due;
     for (;;) {
-        if (c->pending == PENDING_FRAG && !ring_whole(&s->ring, &c->step.frag))
+        if (c->pending == PENDING_FRAG && !ring_whole(&c->camera->ring, &c->step.frag))
             break;
         int done = c->pending == PENDING_NONE ? 1 : send_pending(s, c, now);
         if (done < 0)
@@ -306,7 +310,7 @@ int64_t viewer_pump(struct server *s, struct conn *c, int64_t now)
 }
 
 void viewer_begin(struct server *s, struct conn *c, const struct http_request *req,
-                  enum viewer_kind kind)
+                  struct camera *camera, enum viewer_kind kind)
 {
     if (s->viewers == LIMIT_VIEWERS) {
         s->count.refused++;
@@ -315,6 +319,9 @@ void viewer_begin(struct server *s, struct conn *c, const struct http_request *r
     }
     int64_t now = now_us();
     c->kind = kind;
+    c->camera = camera;
+    c->slot = camera->name[0] && camera->there ? ringfile_join(&camera->file) : -1;
+    c->fresh = camera_fresh(camera, now) ? 0 : ring_head(&camera->ring);
     c->state = CONN_VIEWER;
     c->pending = PENDING_NONE;
     c->blocked = 0;

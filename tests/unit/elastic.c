@@ -48,9 +48,15 @@ static void camera(unsigned fps, unsigned every, unsigned fragment)
 
 static void frame(void)
 {
-    struct ring_frag f = {.dts = dts, .duration = SCALE / rate, .samples = 1, .duration_n = 1};
+    struct ring_frag f = {.dts = dts,
+                          .duration = SCALE / rate,
+                          .samples = 1,
+                          .tfdt_at = 8,
+                          .duration_at = 16,
+                          .duration_n = 1,
+                          .payload_at = 32};
     f.flags = frames % gop == 0 ? RING_SYNC : 0;
-    ring_put(&ring, &f, bytes, size);
+    ring_put(&ring, &f, bytes, size, 0);
     frames++;
     dts += f.duration;
     next_frame += SECOND / rate;
@@ -316,9 +322,15 @@ static void shared_duration(void)
     int good = 1;
     camera(30, 1, 500);
     for (unsigned i = 0; i < 20; i++) {
-        struct ring_frag f = {
-            .dts = dts, .duration = 7 * 3003, .samples = 7, .duration_n = 1, .flags = 1};
-        ring_put(&ring, &f, bytes, 500);
+        struct ring_frag f = {.dts = dts,
+                              .duration = 7 * 3003,
+                              .samples = 7,
+                              .flags = 1,
+                              .tfdt_at = 8,
+                              .duration_at = 16,
+                              .duration_n = 1,
+                              .payload_at = 32};
+        ring_put(&ring, &f, bytes, 500, 0);
         dts += f.duration;
     }
     join(0);

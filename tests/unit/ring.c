@@ -34,9 +34,16 @@ static void fill(uint8_t *p, uint64_t n, size_t size)
 
 static int put(uint64_t n, size_t size, uint32_t flags)
 {
-    struct ring_frag f = {.dts = n * 3000, .duration = 3000, .flags = flags, .samples = 1};
+    struct ring_frag f = {.dts = n * 3000,
+                          .duration = 3000,
+                          .flags = flags,
+                          .samples = 1,
+                          .tfdt_at = 8,
+                          .duration_at = 16,
+                          .duration_n = 1,
+                          .payload_at = 32};
     fill(bytes, n, size);
-    return ring_put(&ring, &f, bytes, size);
+    return ring_put(&ring, &f, bytes, size, 0);
 }
 
 static int is_right(uint64_t n, const struct ring_frag *f)
@@ -64,8 +71,8 @@ static void begin(void)
     ok(put(0, QUARTER, RING_SYNC) == 0 && ring_head(&ring) == 1, "one of a quarter");
     ok(ring_get(&ring, 0, &f) == 0 && is_right(0, &f) && f.epoch == 1 && f.size == QUARTER,
        "can be read");
-    ok(put(1, 1, 0) == 0 && ring_last_key(&ring) == 0, "the newest keyframe is 0");
-    ok(put(2, 1, RING_SYNC) == 0 && ring_last_key(&ring) == 2, "then 2");
+    ok(put(1, 32, 0) == 0 && ring_last_key(&ring) == 0, "the newest keyframe is 0");
+    ok(put(2, 32, RING_SYNC) == 0 && ring_last_key(&ring) == 2, "then 2");
 }
 
 static void every_field(void)
@@ -75,23 +82,24 @@ static void every_field(void)
                               .duration = 0xfffffffe,
                               .flags = 0x80000001,
                               .samples = 0xfff1,
-                              .moof_at = 0xfff2,
-                              .sequence_at = 0xfff3,
-                              .tfdt_at = 0xfff4,
-                              .payload_at = 0xfff5,
-                              .duration_at = 0xfff6,
-                              .duration_n = 0xfff7,
-                              .duration_step = 0xfff8,
-                              .flags_at = 0xfff9,
-                              .flags_n = 0xfffa,
-                              .flags_step = 0xfffb,
-                              .first_flags_at = 0xfffc};
+                              .moof_at = 0x0ff2,
+                              .sequence_at = 0x1ff3,
+                              .tfdt_at = 0x2ff4,
+                              .payload_at = 0x3ff5,
+                              .duration_at = 0x10f6,
+                              .duration_n = 0x0017,
+                              .duration_step = 0x01f8,
+                              .flags_at = 0x10f9,
+                              .flags_n = 0x01fa,
+                              .flags_step = 0x0016,
+                              .first_flags_at = 0x3e0c};
     fresh(ENTRIES);
     ring_put_init(&ring, bytes, 10, 1);
     ring_put_init(&ring, bytes, 10, 1);
-    ring_put(&ring, &in, bytes, 77);
+    ring_put(&ring, &in, bytes, QUARTER, 0);
     memset(&f, 0, sizeof f);
-    ok(ring_get(&ring, 0, &f) == 0 && f.size == 77 && f.epoch == 2, "size and epoch are filled in");
+    ok(ring_get(&ring, 0, &f) == 0 && f.size == QUARTER && f.epoch == 2,
+       "size and epoch are filled in");
     ok(!memcmp(&f, &in, sizeof f), "every field comes back");
 }
 
@@ -107,7 +115,7 @@ static void around(uint32_t entries, size_t largest)
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        right &= put(n, 1 + random % largest, n % 30 == 0 ? RING_SYNC : 0) == 0;
+        right &= put(n, 32 + random % (largest - 31), n % 30 == 0 ? RING_SYNC : 0) == 0;
         uint64_t span = 0, first = UINT64_MAX;
         struct ring_frag f;
         for (uint64_t i = oldest; i <= n; i++) {
@@ -158,7 +166,7 @@ static void lapped(void)
     fresh(16);
     ring_put_init(&ring, bytes, 10, 1);
     for (n = 0; n < 15; n++)
-        put(n, 10, 0);
+        put(n, 40, 0);
     ok(ring_get(&ring, 0, &f) == 0, "15 fragments in 16 entries: the first is there");
     put(15, 10, 0);
     ok(ring_get(&ring, 0, &f) < 0 && ring_get(&ring, 1, &f) == 0, "the 16th costs it its place");
@@ -236,7 +244,7 @@ int main(void)
     around(ENTRIES, 100);
     around(ENTRIES, QUARTER);
     around(4096, 1000);
-    around(4096, 20);
+    around(4096, 40);
     lapped();
     epochs();
     /* ThreadSanitizer cannot know that the race is meant. */

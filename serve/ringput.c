@@ -1,0 +1,160 @@
+/* ringput: fragmented MP4 from standard input, or from a program of its own, into a named ring. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "capture/exit.h"
+#include "capture/number.h"
+#include "serve/feed.h"
+#include "serve/ringfile.h"
+
+#define USAGE                                                                                      \
+    "usage: ringput [-m MiB] NAME [prog [arg ...]]\n"                                              \
+    "       ringput -h | -V\n"
+
+enum {
+    MIB_MIN = 1,
+    MIB_MAX = 16384,
+    ENTRIES_PER_MIB = RING_ENTRIES / (RING_DATA_BYTES >> 20),
+    NO_SUCH_PROGRAM = 127,
+};
+
+static struct feed feed;
+static struct ringfile file;
+static volatile sig_atomic_t child;
+
+static _Noreturn void fail(int status, const char *what, const char *why)
+{
+    fprintf(stderr, "ringput: %s: %s\n", what, why);
+    exit(status);
+}
+
+static int64_t now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* The program is this stage, so what is meant for the stage is meant for it: it ends, its output
+ * does, and so does this. */
+static void pass_on(int sig)
+{
+    if (child > 0)
+        kill((pid_t)child, sig);
+    else
+        _exit(EXIT_CLEAN);
+}
+
+/* Its standard input is ours, its standard output comes here. It does not outlive this program: a
+ * muxer that nobody reads would hold the camera's pipe. */
+static int start(char **argv)
+{
+    int fds[2];
+    pid_t parent = getpid();
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        fail(EXIT_AGAIN, "pipe", strerror(errno));
+    pid_t pid = fork();
+    if (pid < 0)
+        fail(EXIT_AGAIN, "fork", strerror(errno));
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent || dup2(fds[1], STDOUT_FILENO) < 0)
+            _exit(EXIT_AGAIN);
+        execvp(argv[0], argv);
+        fprintf(stderr, "ringput: %s: %s\n", argv[0], strerror(errno));
+        _exit(NO_SUCH_PROGRAM);
+    }
+    child = pid;
+    close(fds[1]);
+    close(STDIN_FILENO);
+    return fds[0];
+}
+
+/* The stage's exit status is the program's; a program that cannot be run never can. */
+static int child_status(void)
+{
+    int status;
+    if (waitpid((pid_t)child, &status, 0) < 0)
+        return EXIT_AGAIN;
+    if (WIFSIGNALED(status))
+        return WTERMSIG(status) == SIGTERM ? EXIT_CLEAN : EXIT_AGAIN;
+    return WEXITSTATUS(status) == NO_SUCH_PROGRAM ? EXIT_USAGE : WEXITSTATUS(status);
+}
+
+static int run(int fd)
+{
+    for (;;) {
+        switch (feed_read(&feed, fd, now_us())) {
+        case FEED_FRAG:
+            ringfile_wake(&file);
+            break;
+        case FEED_BAD:
+            fprintf(stderr, "ringput: standard input: byte %" PRIu64 ": %s\n", feed.bytes,
+                    feed.why);
+            return EXIT_BAD_INPUT;
+        case FEED_FAILED:
+            fail(EXIT_AGAIN, "standard input", strerror(errno));
+        case FEED_END:
+            return EXIT_CLEAN;
+        default:
+            break;
+        }
+    }
+}
+
+static void open_ring(const char *name, uint64_t mib)
+{
+    uint32_t entries = (uint32_t)(mib * ENTRIES_PER_MIB);
+    if (ringfile_create(&file, name, mib << 20, entries) == 0)
+        return;
+    fail(EXIT_AGAIN, file.path, file.why ? file.why : strerror(errno));
+}
+
+int main(int argc, char **argv)
+{
+    const struct sigaction sa = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
+    uint64_t mib = RING_DATA_BYTES >> 20;
+    int c;
+    while ((c = getopt(argc, argv, "+m:hV")) != -1) {
+        switch (c) {
+        case 'm':
+            if (number_parse(optarg, MIB_MIN, MIB_MAX, &mib) < 0)
+                fail(EXIT_USAGE, "-m", "not a number of MiB, 1 to 16384");
+            break;
+        case 'h':
+            fputs(USAGE, stdout);
+            return EXIT_CLEAN;
+        case 'V':
+            puts("ringput " VERSION);
+            return EXIT_CLEAN;
+        default:
+            fputs(USAGE, stderr);
+            return EXIT_USAGE;
+        }
+    }
+    if (optind == argc) {
+        fputs(USAGE, stderr);
+        return EXIT_USAGE;
+    }
+    if (!ringfile_name_ok(argv[optind]))
+        fail(EXIT_USAGE, argv[optind], "not a ring's name: 1 to 32 letters, digits, _ or -");
+    open_ring(argv[optind], mib);
+    feed_init(&feed, &file.ring);
+    int fd = STDIN_FILENO;
+    if (optind + 1 < argc)
+        fd = start(argv + optind + 1);
+    sigaction(SIGTERM, &sa, NULL);
+    sigaction(SIGINT, &sa, NULL);
+    int status = run(fd);
+    return child > 0 && status == EXIT_CLEAN ? child_status() : status;
+}
