@@ -352,7 +352,11 @@ static void look_for(struct camera *camera)
         if (c->camera == camera && camera->there)
             conn_close(&server, c);
     }
-    camera_look(camera);
+    if (!camera_look(camera))
+        return;
+    for (unsigned i = 0; i < server.viewers; i++)
+        if (server.conn[server.viewer[i]].camera == camera)
+            viewer_attach(&server.conn[server.viewer[i]], now_us());
 }
 
 static void take_camera(struct camera *camera)

@@ -103,6 +103,9 @@ void conn_done(struct server *s, struct conn *c, int keep_alive);
 /* viewer.c */
 void viewer_begin(struct server *s, struct conn *c, const struct http_request *req,
                   struct camera *camera, enum viewer_kind kind);
+/* The viewer's camera is there: takes a viewer's slot in its ring, and has it shown nothing from
+ * before it fell asleep. */
+void viewer_attach(struct conn *c, int64_t now);
 /* Sends what is due until there is nothing, or the kernel is full. Returns when to call again at
  * the latest (us), or INT64_MAX. The connection may be closed afterwards. */
 int64_t viewer_pump(struct server *s, struct conn *c, int64_t now);

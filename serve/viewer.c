@@ -309,6 +309,13 @@ int64_t viewer_pump(struct server *s, struct conn *c, int64_t now)
     return INT64_MAX;
 }
 
+void viewer_attach(struct conn *c, int64_t now)
+{
+    struct camera *camera = c->camera;
+    c->slot = camera->name[0] && camera->there ? ringfile_join(&camera->file) : -1;
+    c->fresh = camera_fresh(camera, now) ? 0 : ring_head(&camera->ring);
+}
+
 void viewer_begin(struct server *s, struct conn *c, const struct http_request *req,
                   struct camera *camera, enum viewer_kind kind)
 {
@@ -320,8 +327,7 @@ void viewer_begin(struct server *s, struct conn *c, const struct http_request *r
     int64_t now = now_us();
     c->kind = kind;
     c->camera = camera;
-    c->slot = camera->name[0] && camera->there ? ringfile_join(&camera->file) : -1;
-    c->fresh = camera_fresh(camera, now) ? 0 : ring_head(&camera->ring);
+    viewer_attach(c, now);
     c->state = CONN_VIEWER;
     c->pending = PENDING_NONE;
     c->blocked = 0;
