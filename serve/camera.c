@@ -57,6 +57,8 @@ static void *watch(void *arg)
             pause_ms(CAMERA_RETRY_MS);
             continue;
         }
+        if (ringfile_superseded(&rf)) /* and nothing has taken its place */
+            pause_ms(CAMERA_RETRY_MS);
         uint32_t seen = atomic_load(&rf.ring.header->wake) - 1;
         while (!ringfile_superseded(&rf)) {
             uint32_t wake = atomic_load_explicit(&rf.ring.header->wake, memory_order_acquire);

@@ -87,9 +87,10 @@ static void join(struct elastic *e, const struct ring *r)
     if (key < 0 || ring_get(r, (uint64_t)key, &f) < 0)
         return;
     const struct ring_init *init = ring_init_of(r, f.epoch);
-    if (!init || !init->timescale)
+    uint32_t timescale = init ? *(const volatile uint32_t *)&init->timescale : 0;
+    if (!timescale)
         return;
-    e->timescale = init->timescale;
+    e->timescale = timescale;
     int64_t from = history(e, r, head);
     if (from >= 0) {
         e->mode = ELASTIC_HISTORY;

@@ -427,6 +427,7 @@ int main(int argc, char **argv)
         ;
     close(n);
     parse_options(argc, argv, &ready_fd);
+    ringfile_guard("fanout");
     set_up(argv + optind, ready_fd);
     int64_t sweep = now_us() + SWEEP_MS * 1000;
     for (;;) {

@@ -49,6 +49,8 @@ static const struct ring_init *newest_init(const struct ring *r)
 static enum feed_result put_init(struct feed *f, const uint8_t *p, const struct unit *u)
 {
     const struct ring_init *old = newest_init(f->ring);
+    if (f->info.timescale != u->init.timescale)
+        f->placed = 0; /* other ticks */
     f->info = u->init;
     if (old && old->size == u->size && memcmp(old->bytes, p, u->size) == 0)
         return FEED_NOTHING;
@@ -57,9 +59,9 @@ static enum feed_result put_init(struct feed *f, const uint8_t *p, const struct 
     return FEED_NOTHING;
 }
 
-static int64_t rescale(uint64_t ticks, uint32_t from, uint32_t to)
+static uint64_t rescale(uint64_t ticks, uint32_t from, uint32_t to)
 {
-    return (int64_t)(ticks / from * to + ticks % from * to / from);
+    return ticks / from * to + ticks % from * to / from;
 }
 
 /* Where the first fragment of this stream goes: behind the newest in the ring, later by the time
@@ -69,6 +71,7 @@ static void place(struct feed *f, const struct moof_info *m, int64_t now)
     struct ring_frag last;
     uint64_t head = ring_head(f->ring);
     f->placed = 1;
+    f->offset = 0;
     if (!head || ring_get(f->ring, head - 1, &last) < 0)
         return;
     const struct ring_init *init = ring_init_of(f->ring, last.epoch);
@@ -76,10 +79,10 @@ static void place(struct feed *f, const struct moof_info *m, int64_t now)
     if (!init)
         return;
     int64_t published = atomic_load_explicit(&f->ring->header->published, memory_order_relaxed);
-    int64_t end = rescale(last.dts + last.duration, init->timescale, timescale);
-    int64_t since = now > published ? now - published : 0;
-    int64_t gap = rescale((uint64_t)since, 1000000, timescale) - (int64_t)m->duration_ticks;
-    f->offset = end + (gap > 0 ? gap : 0) - (int64_t)m->tfdt;
+    uint64_t end = rescale(last.dts + last.duration, init->timescale, timescale);
+    uint64_t since = now > published ? (uint64_t)(now - published) : 0;
+    uint64_t passed = rescale(since, 1000000, timescale), own = m->duration_ticks;
+    f->offset = end + (passed > own ? passed - own : 0) - m->tfdt;
 }
 
 /* Times go up: a stream whose own begin again in the middle is placed anew. */
@@ -91,15 +94,15 @@ static enum feed_result put_frag(struct feed *f, uint8_t *p, const struct unit *
     if (!newest_init(f->ring) || !f->info.timescale)
         return bad(f, 0, "a fragment and no init segment in front of it");
     if (f->placed && head && ring_get(f->ring, head - 1, &last) == 0 &&
-        (int64_t)m->tfdt + f->offset < (int64_t)last.dts)
+        m->tfdt + f->offset < last.dts)
         f->placed = 0;
     if (!f->placed)
         place(f, m, now);
-    frag.dts = (uint64_t)((int64_t)m->tfdt + f->offset);
+    frag.dts = m->tfdt + f->offset;
     put_u64(p + m->tfdt_at, frag.dts);
     put_u32(p + m->sequence_at, (uint32_t)(head + 1));
     if (m->prft_time_at)
-        put_u64(p + m->prft_time_at, (uint64_t)((int64_t)m->utc_time + f->offset));
+        put_u64(p + m->prft_time_at, m->utc_time + f->offset);
     if (ring_put(f->ring, &frag, p, u->size, now) < 0)
         return bad(f, 0, "fragment larger than a quarter of the ring");
     return FEED_FRAG;
@@ -141,6 +144,7 @@ enum feed_result feed_read(struct feed *f, int fd, int64_t now)
     ssize_t n = read(fd, f->window + f->to, FEED_READ_MAX);
     if (n < 0)
         return errno == EAGAIN || errno == EINTR ? FEED_NOTHING : FEED_FAILED;
+    f->ended = n == 0;
     if (n == 0)
         return f->to > f->from ? bad(f, f->to - f->from, "ends inside a fragment") : FEED_END;
     f->to += (size_t)n;

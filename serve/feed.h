@@ -21,7 +21,8 @@ struct feed {
     const char *why;       /* what is wrong with it, at `bytes` */
     struct init_info info; /* of the newest init segment of this stream */
     int placed;            /* `offset` has been found */
-    int64_t offset;        /* ticks: added to the stream's times */
+    uint64_t offset;       /* ticks: added to the stream's times, modulo 2^64 */
+    int ended;             /* the stream is at its end */
     uint8_t window[FRAG_BYTES_MAX + FRAG_HEAD_MAX + FEED_READ_MAX];
 };
 

@@ -237,3 +237,19 @@ const struct ring_init *ring_init_of(const struct ring *r, uint32_t epoch)
         return NULL;
     return slot->size <= RING_INIT_BYTES && slot->timescale ? slot : NULL;
 }
+
+int ring_copy_init(const struct ring *r, uint32_t epoch, struct ring_init *copy)
+{
+    const struct ring_init *slot = ring_init_of(r, epoch);
+    if (!slot)
+        return -1;
+    memcpy(copy->bytes, slot->bytes, RING_INIT_BYTES);
+    copy->size = slot->size;
+    copy->timescale = slot->timescale;
+    atomic_thread_fence(memory_order_acquire);
+    atomic_init(&copy->epoch, epoch);
+    return atomic_load_explicit(&slot->epoch, memory_order_relaxed) == epoch &&
+                   copy->size <= RING_INIT_BYTES && copy->timescale
+               ? 0
+               : -1;
+}

@@ -140,7 +140,11 @@ const uint8_t *ring_data(const struct ring *r, const struct ring_frag *frag);
 int ring_whole(const struct ring *r, const struct ring_frag *frag);
 /* The same, with at least an eighth of the ring to go: reading may begin. */
 int ring_safe(const struct ring *r, const struct ring_frag *frag);
-/* The init segment of an epoch, or NULL when it is no more. */
+/* Copies the init segment of an epoch. Returns -1 when it is no more. What was copied is whole, and
+ * does not change under whoever parses it. */
+int ring_copy_init(const struct ring *r, uint32_t epoch, struct ring_init *copy);
+/* The init segment of an epoch, or NULL when it is no more. It may be overwritten while it is read:
+ * for its writer, and for what needs no more than one of its numbers. */
 const struct ring_init *ring_init_of(const struct ring *r, uint32_t epoch);
 
 #endif

@@ -26,13 +26,23 @@ struct reader {
     uint64_t back, seconds; /* -b, -n; seconds 0: for ever */
     uint64_t next;          /* number of the next fragment */
     uint64_t zero;          /* ticks: the ring's time of our time 0 */
-    uint64_t last;          /* ticks: end of what was written, the ring's time */
     uint32_t epoch;         /* of the init segment written last */
     uint32_t timescale, sequence;
     int begun;
     uint8_t *copy; /* the fragment being written */
     size_t copy_cap;
 };
+
+static volatile sig_atomic_t stopping;
+
+/* What is being written is finished first; whoever cannot wait for that says so again. */
+static void stop(int sig)
+{
+    (void)sig;
+    if (stopping)
+        _exit(EXIT_CLEAN);
+    stopping = 1;
+}
 
 static _Noreturn void fail(int status, const char *what, const char *why)
 {
@@ -59,6 +69,8 @@ static void write_all(const uint8_t *p, size_t n)
 static void open_ring(struct reader *r)
 {
     while (ringfile_open(&r->file, r->name) < 0) {
+        if (stopping)
+            exit(EXIT_CLEAN);
         if (errno != ENOENT)
             fail(errno == EACCES ? EXIT_USAGE : EXIT_AGAIN, r->file.path,
                  r->file.why ? r->file.why : strerror(errno));
@@ -109,16 +121,15 @@ static int copy_frag(struct reader *r, const struct ring_frag *f)
 
 static int put_init(struct reader *r, uint32_t epoch)
 {
-    static uint8_t init[RING_INIT_BYTES];
-    const struct ring_init *slot = ring_init_of(&r->file.ring, epoch);
-    if (!slot)
+    static struct ring_init init;
+    if (ring_copy_init(&r->file.ring, epoch, &init) < 0)
         return -1;
-    uint32_t size = slot->size;
-    r->timescale = slot->timescale;
-    memcpy(init, slot->bytes, size);
-    if (ring_init_of(&r->file.ring, epoch) != slot)
-        return -1;
-    write_all(init, size);
+    if (r->timescale &&
+        r->timescale != init.timescale) /* the ring's times are in other ticks now */
+        r->zero = r->zero / r->timescale * init.timescale +
+                  r->zero % r->timescale * init.timescale / r->timescale;
+    r->timescale = init.timescale;
+    write_all(init.bytes, init.size);
     r->epoch = epoch;
     return 0;
 }
@@ -159,12 +170,12 @@ static void run(struct reader *r)
 {
     int64_t start = -1;
     open_ring(r);
-    for (;;) {
+    while (!stopping) {
         const struct ring *ring = &r->file.ring;
         uint32_t seen = atomic_load_explicit(&ring->header->wake, memory_order_acquire);
         if (start < 0 && (start = find_start(r)) >= 0)
             r->next = (uint64_t)start;
-        while (start >= 0 && r->next < ring_head(ring)) {
+        while (!stopping && start >= 0 && r->next < ring_head(ring)) {
             int done = put_frag(r);
             if (done > 0)
                 return;
@@ -187,6 +198,7 @@ static uint64_t seconds(const char *option, const char *text, uint64_t min)
 
 int main(int argc, char **argv)
 {
+    const struct sigaction sa = {.sa_handler = stop};
     static struct reader r;
     int c;
     while ((c = getopt(argc, argv, "+b:n:hV")) != -1) {
@@ -218,6 +230,9 @@ int main(int argc, char **argv)
     if (isatty(STDOUT_FILENO))
         fail(EXIT_USAGE, "standard output", "a terminal; send the video to a file or a pipe");
     signal(SIGPIPE, SIG_IGN);
+    sigaction(SIGTERM, &sa, NULL);
+    sigaction(SIGINT, &sa, NULL);
+    ringfile_guard("ringcat");
     run(&r);
     return EXIT_CLEAN;
 }

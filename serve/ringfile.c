@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "capture/exit.h"
 
 #define SHARED_DIR "/dev/shm/fmp4streamer"
 
@@ -121,6 +124,25 @@ static int open_ctl(struct ringfile *rf, const char *name, int make)
     return 0;
 }
 
+static const char *guarded;
+
+static void on_sigbus(int sig)
+{
+    static const char text[] = ": a ring's file has been cut short\n";
+    (void)sig;
+    if (write(STDERR_FILENO, guarded, strlen(guarded)) < 0 ||
+        write(STDERR_FILENO, text, sizeof text - 1) < 0)
+        _exit(EXIT_AGAIN);
+    _exit(EXIT_AGAIN);
+}
+
+void ringfile_guard(const char *tool)
+{
+    const struct sigaction sa = {.sa_handler = on_sigbus};
+    guarded = tool;
+    sigaction(SIGBUS, &sa, NULL);
+}
+
 static int map_ring(struct ringfile *rf, int protection)
 {
     struct stat st;
@@ -161,12 +183,14 @@ void ringfile_close(struct ringfile *rf)
     errno = e;
 }
 
-/* The file that has the name now is the one this descriptor is of. */
+/* The file that has the name now is the one this descriptor is of; -1: none has it. */
 static int has_the_name(const struct ringfile *rf)
 {
     struct stat by_name, by_fd;
-    return stat(rf->path, &by_name) == 0 && fstat(rf->fd, &by_fd) == 0 &&
-           by_name.st_ino == by_fd.st_ino && by_name.st_dev == by_fd.st_dev;
+    if (stat(rf->path, &by_name) < 0)
+        return errno == ENOENT ? -1 : 1;
+    return fstat(rf->fd, &by_fd) == 0 && by_name.st_ino == by_fd.st_ino &&
+           by_name.st_dev == by_fd.st_dev;
 }
 
 /* A whole new ring under a name of its own, locked and formatted before anybody can see it. All of
@@ -227,7 +251,7 @@ static int try_create(struct ringfile *rf, uint64_t data_bytes, uint32_t entries
             errno = EBUSY;
         return -1;
     }
-    if (!has_the_name(rf)) {
+    if (has_the_name(rf) != 1) {
         unmap_ring(rf);
         return 1;
     }
@@ -269,9 +293,12 @@ int ringfile_open(struct ringfile *rf, const char *name)
     begin(rf);
     if (set_path(rf, name, ".ring", 0) < 0)
         return fail(rf, errno, NULL);
-    rf->fd = open(rf->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    rf->fd = open(rf->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (rf->fd < 0)
         return fail(rf, errno, NULL);
+    struct stat st;
+    if (fstat(rf->fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0)
+        return fail(rf, ENOENT, NULL); /* a writer is about to put a ring in its place */
     if (map_ring(rf, PROT_READ) < 0)
         return fail(rf, errno, NULL);
     if (ring_attach(&rf->ring, rf->map, rf->bytes) < 0)
@@ -302,7 +329,9 @@ void ringfile_wait(const struct ringfile *rf, uint32_t seen, int ms)
 
 int ringfile_superseded(const struct ringfile *rf)
 {
-    return atomic_load_explicit(&rf->ring.header->superseded, memory_order_acquire) != 0;
+    /* A writer may have died between taking the name and saying so. */
+    return atomic_load_explicit(&rf->ring.header->superseded, memory_order_acquire) != 0 ||
+           has_the_name(rf) == 0;
 }
 
 /* Slots are tried from where the process before left off, so that a free one is found at once. */

@@ -63,6 +63,10 @@ int ringfile_name_ok(const char *name);
  * and rf->why; EBUSY: there is another writer. data_bytes: RING_DATA_MIN to RING_DATA_MAX. */
 int ringfile_create(struct ringfile *rf, const char *name, uint64_t data_bytes, uint32_t entries);
 
+/* A ring's file that is cut short under who has mapped it would kill with a core: one line that
+ * names the tool, and exit 111, instead. */
+void ringfile_guard(const char *tool);
+
 /* Opens a ring as a reader. ENOENT: there is none yet. EINVAL: it is no ring, or its files are
  * damaged. */
 int ringfile_open(struct ringfile *rf, const char *name);

@@ -30,7 +30,7 @@ enum {
 
 static struct feed feed;
 static struct ringfile file;
-static volatile sig_atomic_t child;
+static volatile sig_atomic_t child, stopping;
 
 static _Noreturn void fail(int status, const char *what, const char *why)
 {
@@ -49,6 +49,7 @@ static int64_t now_us(void)
  * does, and so does this. */
 static void pass_on(int sig)
 {
+    stopping = 1;
     if (child > 0)
         kill((pid_t)child, sig);
     else
@@ -91,6 +92,12 @@ static int child_status(void)
     return WEXITSTATUS(status) == NO_SUCH_PROGRAM ? EXIT_USAGE : WEXITSTATUS(status);
 }
 
+/* What the program says of itself counts for more than what its output looked like. */
+static int worse(int of_output, int of_program)
+{
+    return of_program == EXIT_CLEAN ? of_output : of_program;
+}
+
 static int run(int fd)
 {
     for (;;) {
@@ -99,6 +106,8 @@ static int run(int fd)
             ringfile_wake(&file);
             break;
         case FEED_BAD:
+            if (feed.ended && stopping) /* the program was told to end, wherever it was */
+                return EXIT_CLEAN;
             fprintf(stderr, "ringput: standard input: byte %" PRIu64 ": %s\n", feed.bytes,
                     feed.why);
             return EXIT_BAD_INPUT;
@@ -148,6 +157,7 @@ int main(int argc, char **argv)
     }
     if (!ringfile_name_ok(argv[optind]))
         fail(EXIT_USAGE, argv[optind], "not a ring's name: 1 to 32 letters, digits, _ or -");
+    ringfile_guard("ringput");
     open_ring(argv[optind], mib);
     feed_init(&feed, &file.ring);
     int fd = STDIN_FILENO;
@@ -156,5 +166,5 @@ int main(int argc, char **argv)
     sigaction(SIGTERM, &sa, NULL);
     sigaction(SIGINT, &sa, NULL);
     int status = run(fd);
-    return child > 0 && status == EXIT_CLEAN ? child_status() : status;
+    return child > 0 && feed.ended ? worse(status, child_status()) : status;
 }

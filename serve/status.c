@@ -55,12 +55,13 @@ __attribute__((format(printf, 2, 3))) static void add(struct text *t, const char
 static void add_camera(const struct server *s, const struct camera *c, struct text *t, int64_t now)
 {
     const struct ring_header *h = c->ring.header;
-    const struct ring_init *init = ring_init_of(&c->ring, h->epoch);
-    struct recent r = recent(&c->ring, init ? init->timescale : 1);
+    static struct ring_init init;
+    int there = ring_copy_init(&c->ring, h->epoch, &init) == 0;
+    struct recent r = recent(&c->ring, there ? init.timescale : 1);
     struct unit u = {.kind = UNIT_SKIP};
     const char *why;
-    if (init)
-        unit_next(init->bytes, init->size, &u, &why);
+    if (there)
+        unit_next(init.bytes, init.size, &u, &why);
     add(t, "{\n    \"name\": \"%s\",\n", c->name);
     add(t, "    \"codec\": \"%s\",\n", u.init.codec);
     add(t, "    \"width\": %" PRIu32 ",\n    \"height\": %" PRIu32 ",\n", u.init.width,

@@ -84,11 +84,10 @@ static unsigned pad_iov(const struct conn *c, struct iovec *iov)
     return 2;
 }
 
-static size_t answer_head(const struct conn *c, char *out, size_t cap)
+static size_t answer_head(const struct conn *c, char *out, size_t cap, size_t init_size)
 {
     const struct ring_frag *f = &c->step.frag;
-    const struct ring_init *init = ring_init_of(&c->camera->ring, c->epoch);
-    size_t length = (init ? init->size : 0) + f->size - f->moof_at;
+    size_t length = init_size + f->size - f->moof_at;
     int n = snprintf(out, cap,
                      "HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nCache-Control: no-store\r\n"
                      "Access-Control-Allow-Origin: *\r\n");
@@ -103,19 +102,19 @@ static size_t answer_head(const struct conn *c, char *out, size_t cap)
 static unsigned init_iov(struct conn *c, struct iovec *iov)
 {
     static char head[ANSWER_HEAD_MAX];
-    const struct ring_init *init = ring_init_of(&c->camera->ring, c->epoch);
+    static struct ring_init init;
     unsigned n = 0;
-    if (!init)
+    if (ring_copy_init(&c->camera->ring, c->epoch, &init) < 0)
         return 0;
     if (c->pending == PENDING_HEAD) {
-        c->answer_head = (uint32_t)answer_head(c, head, sizeof head);
+        c->answer_head = (uint32_t)answer_head(c, head, sizeof head, init.size);
         iov[n++] = (struct iovec){head, c->answer_head};
     }
     if (c->head_only)
         return n;
-    iov[n] = (struct iovec){(uint8_t *)(uintptr_t)init->bytes, init->size};
+    iov[n] = (struct iovec){init.bytes, init.size};
     if (c->kind == VIEW_STREAM) {
-        size_t len = init_make_endless(init_scratch, sizeof init_scratch, init->bytes, init->size);
+        size_t len = init_make_endless(init_scratch, sizeof init_scratch, init.bytes, init.size);
         iov[n] = (struct iovec){init_scratch, len};
         if (!len)
             return 0;
