@@ -2,10 +2,9 @@
 
 #include <string.h>
 
-#include "capture/bits.h"
 #include "capture/nal.h"
 
-enum { NONE = AU_NALS_MAX, SEI_RECOVERY_POINT = 6 };
+enum { NONE = AU_NALS_MAX };
 
 void au_init(struct au_framer *f)
 {
@@ -250,30 +249,4 @@ enum au_result au_next(struct au_framer *f, const uint8_t *window, size_t len, i
     size_t size = count < f->count ? f->nal[count].at - f->nal[count].lead : len;
     f->judged = count;
     return size ? end_unit(f, count, size, out) : AU_MORE;
-}
-
-int au_sei_recovery_point(const uint8_t *nal, size_t len)
-{
-    struct bits b;
-    if (len < 2)
-        return 0;
-    bits_init(&b, nal + 1, len - 1);
-    do {
-        uint32_t type = 0, size = 0, byte;
-        do {
-            byte = bits_u(&b, 8);
-            type += byte;
-        } while (byte == 255 && !b.bad);
-        do {
-            byte = bits_u(&b, 8);
-            size += byte;
-        } while (byte == 255 && !b.bad);
-        if (b.bad)
-            return 0;
-        if (type == SEI_RECOVERY_POINT)
-            return 1;
-        while (size-- && !b.bad)
-            bits_u(&b, 8);
-    } while (!b.bad && bits_more(&b));
-    return 0;
 }

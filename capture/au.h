@@ -81,7 +81,4 @@ void au_init(struct au_framer *f);
 enum au_result au_next(struct au_framer *f, const uint8_t *window, size_t len, int end,
                        struct au *out);
 
-/* Whether an SEI NAL unit holds a recovery point message (D.1.8). */
-int au_sei_recovery_point(const uint8_t *nal, size_t len);
-
 #endif

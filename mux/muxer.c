@@ -4,6 +4,7 @@
 
 #include "capture/misb.h"
 #include "capture/nal.h"
+#include "capture/sei.h"
 #include "mux/box.h"
 #include "mux/boxread.h"
 #include "mux/reorder.h"
@@ -53,7 +54,7 @@ static void look(struct mux *m, const uint8_t *window, const struct au *au, stru
         enum nal_type t = nal_type(n->header);
         if (t == NAL_SEI) {
             c->stamped |= misb_read(window + n->at, n->len, &c->stamp);
-            c->recovery |= !au->idr && au_sei_recovery_point(window + n->at, n->len);
+            c->recovery |= !au->idr && sei_recovery_point(window + n->at, n->len);
         } else if (is_paramset(t)) {
             enum store_result r = paramstore_put(&m->store, window + n->at, n->len);
             if (r == STORE_BAD)

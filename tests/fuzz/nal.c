@@ -1,6 +1,7 @@
 /* A stream cut into pieces must give the access units it gives at once. The first byte says how
  * many bytes with sizes of pieces follow it; behind them is the stream. */
 #include "capture/au.h"
+#include "capture/sei.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -59,7 +60,7 @@ static size_t show(const uint8_t *p, size_t from, size_t to, int end, struct log
                 const uint8_t *nal = window + 1 + used + n->at;
                 assert(nal[0] == n->header && nal[-1] == 1 && nal[-2] == 0 && nal[-3] == 0);
                 assert(n->lead == 3 || (n->lead == 4 && nal[-4] == 0));
-                au_sei_recovery_point(nal, n->len);
+                sei_recovery_point(nal, n->len);
             }
         used += au.size;
     }

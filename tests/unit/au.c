@@ -1,6 +1,7 @@
 /* Access units out of a byte stream: where they begin and end, however the bytes arrive, and when.
  */
 #include "capture/au.h"
+#include "capture/sei.h"
 #include "tests/tap.h"
 #include "tests/unit/h264.h"
 
@@ -342,7 +343,7 @@ static int recovery(const char *bytes, size_t len)
     if (!edge)
         edge = edge_of(1);
     memcpy(edge - len, bytes, len);
-    return au_sei_recovery_point(edge - len, len);
+    return sei_recovery_point(edge - len, len);
 }
 
 static void recovery_points(void)
