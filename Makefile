@@ -21,7 +21,7 @@ LDFLAGS += -fsanitize=$(SAN)
 endif
 
 # A tool is a main file named here; every other source goes into the library.
-TOOLS = capture/testcard mux/h264fmp4 serve/fanout serve/ringput serve/ringcat
+TOOLS = capture/testcard mux/h264fmp4 serve/fanout serve/ringput serve/ringcat serve/ondemand
 LIB = $(BUILD)/libfmp4streamer.a
 SOURCES = $(wildcard capture/*.c mux/*.c hls/*.c serve/*.c)
 LIBSRC = $(filter-out $(TOOLS:=.c),$(SOURCES))

@@ -311,6 +311,12 @@ int ringfile_open(struct ringfile *rf, const char *name)
     return 0;
 }
 
+int ringfile_control(struct ringfile *rf, const char *name)
+{
+    begin(rf);
+    return open_ctl(rf, name, 1) < 0 ? fail(rf, errno, NULL) : 0;
+}
+
 static void futex(_Atomic uint32_t *word, int operation, uint32_t value, const struct timespec *ts)
 {
     syscall(SYS_futex, word, operation, value, ts, NULL, 0);
@@ -359,6 +365,12 @@ void ringfile_leave(struct ringfile *rf, int slot)
         return;
     lock(rf->ctl_fd, F_OFD_SETLK, F_UNLCK, RING_CTL_BYTES + slot);
     rf->mine[slot / 8] &= (uint8_t) ~(1 << slot % 8);
+}
+
+void ringfile_wait_join(const struct ringfile *rf, uint32_t seen, int ms)
+{
+    const struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    futex(&rf->ctl->joins, FUTEX_WAIT, seen, &ts);
 }
 
 int ringfile_watched(const struct ringfile *rf)

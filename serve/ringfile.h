@@ -71,6 +71,10 @@ void ringfile_guard(const char *tool);
  * damaged. */
 int ringfile_open(struct ringfile *rf, const char *name);
 
+/* Opens only the control file, and makes it where there is none: for who stands in front of a ring.
+ * Nothing but the functions below that are about viewers and keyframes may be called then. */
+int ringfile_control(struct ringfile *rf, const char *name);
+
 /* Unmaps and closes; a slot or the writer's place is free then. */
 void ringfile_close(struct ringfile *rf);
 
@@ -90,6 +94,10 @@ void ringfile_leave(struct ringfile *rf, int slot);
 
 /* Whether any viewer is there, of whatever program but through this descriptor. */
 int ringfile_watched(const struct ringfile *rf);
+
+/* Returns when ctl->joins is not `seen` any more, a keyframe is wanted, a signal came, or after `ms`
+ * at the latest. */
+void ringfile_wait_join(const struct ringfile *rf, uint32_t seen, int ms);
 
 /* A keyframe is wanted as soon as can be. */
 void ringfile_want_key(struct ringfile *rf);
