@@ -19,10 +19,10 @@
     "       ondemand -h | -V\n"
 
 enum {
-    LINGER = 10,         /* seconds without a viewer before the program is ended */
+    LINGER = 10, /* seconds without a viewer before the program is ended */
     LINGER_MAX = 86400,
-    LOOK_MS = 500,       /* a viewer that left, or a signal that came too early, is seen then */
-    KILL_MS = 5000,      /* what does not end on SIGTERM is killed */
+    LOOK_MS = 500,  /* a viewer that left, or a signal that came too early, is seen then */
+    KILL_MS = 5000, /* what does not end on SIGTERM is killed */
     NO_SUCH_PROGRAM = 127,
 };
 

@@ -95,8 +95,8 @@ void ringfile_leave(struct ringfile *rf, int slot);
 /* Whether any viewer is there, of whatever program but through this descriptor. */
 int ringfile_watched(const struct ringfile *rf);
 
-/* Returns when ctl->joins is not `seen` any more, a keyframe is wanted, a signal came, or after `ms`
- * at the latest. */
+/* Returns when ctl->joins is not `seen` any more, a keyframe is wanted, a signal came, or after
+ * `ms` at the latest. */
 void ringfile_wait_join(const struct ringfile *rf, uint32_t seen, int ms);
 
 /* A keyframe is wanted as soon as can be. */
