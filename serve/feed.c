@@ -64,6 +64,25 @@ static uint64_t rescale(uint64_t ticks, uint32_t from, uint32_t to)
     return ticks / from * to + ticks % from * to / from;
 }
 
+enum { CLOCK_TRUST_S = 1 };
+
+/* Where capture times say it goes; `arrival` where they say nothing, or what can't be: arrival
+ * knows the outage but for how long a program took to start, capture time knows it exactly. */
+static uint64_t by_capture(const struct feed *f, const struct moof_info *m, uint64_t arrival)
+{
+    struct ring_frag key;
+    int64_t k = ring_last_key(f->ring);
+    uint64_t trust = (uint64_t)CLOCK_TRUST_S * f->info.timescale;
+    if (k < 0 || ring_get(f->ring, (uint64_t)k, &key) < 0 || !key.utc_us || m->utc_us <= key.utc_us)
+        return arrival;
+    const struct ring_init *init = ring_init_of(f->ring, key.epoch);
+    if (!init)
+        return arrival;
+    uint64_t at = rescale(key.dts, init->timescale, f->info.timescale) +
+                  rescale(m->utc_us - key.utc_us, 1000000, f->info.timescale);
+    return at + trust > arrival && at < arrival + trust ? at : arrival;
+}
+
 /* Where the first fragment of this stream goes: behind the newest in the ring, later by the time
  * since, less its own duration, which has gone by already. */
 static void place(struct feed *f, const struct moof_info *m, int64_t now)
@@ -82,7 +101,8 @@ static void place(struct feed *f, const struct moof_info *m, int64_t now)
     uint64_t end = rescale(last.dts + last.duration, init->timescale, timescale);
     uint64_t since = now > published ? (uint64_t)(now - published) : 0;
     uint64_t passed = rescale(since, 1000000, timescale), own = m->duration_ticks;
-    f->offset = end + (passed > own ? passed - own : 0) - m->tfdt;
+    uint64_t at = by_capture(f, m, end + (passed > own ? passed - own : 0));
+    f->offset = (at > end ? at : end) - m->tfdt;
 }
 
 /* Times go up: a stream whose own begin again in the middle is placed anew. */
