@@ -6,6 +6,7 @@
 #   make BUILD=build/asan SAN=address,undefined
 #   make install PREFIX=/usr/local
 #   make fuzz TIME=60 [TARGET=misb]    every fuzzer, or one, for so many seconds
+#   make stress TIME=60        a ring's writer flat out and 16 readers
 VERSION = 0.1.0
 PREFIX ?= /usr/local
 BUILD ?= build
@@ -52,9 +53,9 @@ $(BUILD)/tests/%.t: tests/unit/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(LIB) -lpthread
 
-$(BUILD)/bench/%: tests/bench/%.c
+$(BUILD)/bench/%: tests/bench/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $<
+	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(LIB)
 
 $(BUILD)/fuzz/%.o: %.c
 	@mkdir -p $(@D)
@@ -84,6 +85,9 @@ TIME ?= 60
 fuzz: $(if $(TARGET),$(BUILD)/fuzz/$(TARGET),$(FUZZ))
 	BUILD=$(BUILD) tests/fuzz/run $(TIME) $(notdir $^)
 
+stress: $(BUILD)/bench/ringstress
+	$< $(TIME)
+
 lint:
 	BUILD=$(BUILD) tests/lint
 
@@ -100,4 +104,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all built units unit test bench fuzz lint install clean
+.PHONY: all built units unit test bench fuzz stress lint install clean
