@@ -66,9 +66,11 @@ static uint64_t rescale(uint64_t ticks, uint32_t from, uint32_t to)
 
 enum { CLOCK_TRUST_S = 1 };
 
-/* Where capture times say it goes; `arrival` where they say nothing, or what can't be: arrival
- * knows the outage but for how long a program took to start, capture time knows it exactly. */
-static uint64_t by_capture(const struct feed *f, const struct moof_info *m, uint64_t arrival)
+/* Where capture times say it goes; `arrival` where they say nothing, or what cannot be: that it was
+ * captured before the newest fragment, or after it came. Arrival does not know how long a program
+ * took to start, nor what waited in a pipe for it; capture time does. */
+static uint64_t by_capture(const struct feed *f, const struct moof_info *m, uint64_t end,
+                           uint64_t arrival)
 {
     struct ring_frag key;
     int64_t k = ring_last_key(f->ring);
@@ -80,7 +82,7 @@ static uint64_t by_capture(const struct feed *f, const struct moof_info *m, uint
         return arrival;
     uint64_t at = rescale(key.dts, init->timescale, f->info.timescale) +
                   rescale(m->utc_us - key.utc_us, 1000000, f->info.timescale);
-    return at + trust > arrival && at < arrival + trust ? at : arrival;
+    return at + trust > end && at < arrival + trust ? at : arrival;
 }
 
 /* Where the first fragment of this stream goes: behind the newest in the ring, later by the time
@@ -101,7 +103,7 @@ static void place(struct feed *f, const struct moof_info *m, int64_t now)
     uint64_t end = rescale(last.dts + last.duration, init->timescale, timescale);
     uint64_t since = now > published ? (uint64_t)(now - published) : 0;
     uint64_t passed = rescale(since, 1000000, timescale), own = m->duration_ticks;
-    uint64_t at = by_capture(f, m, end + (passed > own ? passed - own : 0));
+    uint64_t at = by_capture(f, m, end, end + (passed > own ? passed - own : 0));
     f->offset = (at > end ? at : end) - m->tfdt;
 }
 
