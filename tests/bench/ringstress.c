@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "capture/number.h"
 #include "serve/ring.h"
 
 enum {
@@ -120,13 +121,15 @@ static void *shared(size_t size)
 
 int main(int argc, char **argv)
 {
-    double duration = argc > 1 ? atof(argv[1]) : 5;
-    int readers = argc > 2 ? atoi(argv[2]) : 16;
+    uint64_t time = 5, many = 16;
+    if ((argc > 1 && number_parse(argv[1], 1, 86400, &time) < 0) ||
+        (argc > 2 && number_parse(argv[2], 1, READERS_MAX, &many) < 0))
+        return 1;
+    double duration = (double)time;
+    int readers = (int)many;
     struct ring r;
     struct count all = {0};
     pid_t pids[READERS_MAX];
-    if (duration <= 0 || readers < 1 || readers > READERS_MAX)
-        return 1;
     bytes = ring_bytes(DATA, ENTRIES);
     memory = shared(bytes);
     counts = shared((size_t)readers * sizeof *counts);
