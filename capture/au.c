@@ -158,7 +158,7 @@ static int judge(struct au_framer *f, const uint8_t *window, size_t len, unsigne
     f->pictures = 1;
     f->has_mb0 |= s.first_mb == 0 && !s.redundant;
     f->idr |= s.idr;
-    f->intra &= s.type == 2 || s.type == 4;
+    f->intra &= s.type == SLICE_I || s.type == SLICE_SI;
     f->opener = NONE;
     return NONE;
 }

@@ -59,8 +59,6 @@ int slice_parse(const uint8_t *nal, size_t len, const struct sps *sps, const str
     return read_front(&b, nal, len, sps, pps, out);
 }
 
-enum { TYPE_P, TYPE_B, TYPE_I, TYPE_SP, TYPE_SI };
-
 static void skip_list_modification(struct bits *b)
 {
     if (!bits_u(b, 1))
@@ -92,8 +90,8 @@ static void skip_weights(struct bits *b, const struct sps *s, const uint32_t ref
 static void skip_prediction(struct bits *b, const struct sps *s, const struct pps *p, int type)
 {
     uint32_t refs[2] = {p->refs_default[0], p->refs_default[1]};
-    int lists = type == TYPE_B ? 2 : type == TYPE_P || type == TYPE_SP ? 1 : 0;
-    if (type == TYPE_B)
+    int lists = type == SLICE_B ? 2 : type == SLICE_P || type == SLICE_SP ? 1 : 0;
+    if (type == SLICE_B)
         bits_u(b, 1); /* direct_spatial_mv_pred_flag */
     if (lists && bits_u(b, 1))
         for (int list = 0; list < lists; list++)

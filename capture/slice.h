@@ -15,10 +15,12 @@ enum {
     SLICE_WHOLE_HEADER_MAX = 2048,
 };
 
+enum slice_type { SLICE_P, SLICE_B, SLICE_I, SLICE_SP, SLICE_SI }; /* table 7-6, modulo 5 */
+
 struct slice {
     uint8_t nal_ref_idc, idr;
     uint8_t known; /* its parameter sets were there, the fields below colour_plane are read */
-    uint8_t type;  /* slice_type modulo 5: 0 P, 1 B, 2 I, 3 SP, 4 SI */
+    uint8_t type;  /* enum slice_type */
     uint8_t pps_id, sps_id;
     uint8_t colour_plane;
     uint8_t field, bottom;

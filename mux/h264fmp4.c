@@ -27,6 +27,7 @@ enum {
     "usage: h264fmp4 [-r fps] [-R 0|90|180|270] [-g au|gop]\n"                                     \
     "       h264fmp4 -h | -V\n"
 
+static volatile sig_atomic_t stop;
 static struct au_framer framer;
 static struct mux mux;
 static off_t file_at = -1; /* where a file that can be written anywhere goes on; -1: a pipe */
@@ -116,6 +117,21 @@ static void write_all(struct iovec *iov, unsigned n)
     lseek(STDOUT_FILENO, file_at, SEEK_SET); /* whoever shares the descriptor goes on behind us */
 }
 
+/* Whoever stops a recording wants what has come so far, and the index: an interrupt is an end. */
+static void on_stop(int sig)
+{
+    (void)sig;
+    stop = 1;
+}
+
+static void catch_signals(void)
+{
+    const struct sigaction sa = {.sa_handler = on_stop, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
 static void tell(uint64_t offset)
 {
     static const struct {
@@ -124,6 +140,8 @@ static void tell(uint64_t offset)
     } table[] = {
         {MUX_NOTE_RATE_GUESSED, "no capture times and no frame rate (-r): 25 a second assumed"},
         {MUX_NOTE_BAD_PARAMSET, "damaged parameter set dropped"},
+        {MUX_NOTE_B_FRAMES,
+         "B frames: to a pipe not shown in their order yet; encode without (-bf 0)"},
         {MUX_NOTE_SKIPPED, "skipping to the first picture that decodes alone"},
     };
     static unsigned told;
@@ -166,11 +184,23 @@ static size_t drain(uint8_t *window, size_t len, int end, int live, uint64_t *of
     return used;
 }
 
+/* What people send by mistake, and what they meant. */
+static const char *foreign(const uint8_t *p, size_t n)
+{
+    enum { TS_PACKET = 188, TS_SYNC = 0x47 };
+    if (n >= 8 && !memcmp(p + 4, "ftyp", 4))
+        return "an MP4 file, not an H.264 byte stream: ffmpeg -i FILE -an -c copy -f h264 -";
+    if (n > 2 * TS_PACKET && p[0] == TS_SYNC && p[TS_PACKET] == TS_SYNC &&
+        p[2 * TS_PACKET] == TS_SYNC)
+        return "an MPEG transport stream: ffmpeg -i FILE -an -c copy -f h264 -";
+    return NULL;
+}
+
 static void run(int live)
 {
     size_t from = 0, to = 0;
     uint64_t offset = 0;
-    for (;;) {
+    while (!stop) {
         ssize_t r = read(STDIN_FILENO, buffer + to, READ_MAX);
         if (r < 0 && errno == EINTR)
             continue;
@@ -181,6 +211,9 @@ static void run(int live)
         if (r < 0)
             fail(EXIT_AGAIN, "standard input", strerror(errno));
         to += (size_t)r;
+        const char *what = offset == 0 && from == 0 ? foreign(buffer, to) : NULL;
+        if (what)
+            fail(EXIT_BAD_INPUT, "standard input", what);
         from += drain(buffer + from, to - from, r == 0, live, &offset);
         if (r == 0)
             break;
@@ -193,7 +226,7 @@ static void run(int live)
         }
     }
     write_all(mux.iov, mux_end(&mux));
-    if (!mux.started)
+    if (!mux.started && !stop)
         fail(EXIT_BAD_INPUT, "standard input",
              offset + to ? "no H.264 picture that can be decoded, or no parameter sets"
                          : "nothing came");
@@ -254,7 +287,7 @@ int main(int argc, char **argv)
     const char *mode = NULL;
     struct stat in, out;
     parse_options(argc, argv, &opt, &mode);
-    signal(SIGPIPE, SIG_IGN);
+    catch_signals();
     if (fstat(STDOUT_FILENO, &out) < 0)
         fail(EXIT_USAGE, "standard output", strerror(errno));
     if (fstat(STDIN_FILENO, &in) < 0)

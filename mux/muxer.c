@@ -157,6 +157,8 @@ static void put_head(struct mux *m, uint64_t tfdt, uint64_t utc, const struct fr
 static void add_to_pipe(struct mux *m, uint8_t *window, const struct au *au, int64_t tick, int sync,
                         uint64_t utc)
 {
+    if (au->first.known && au->first.type == SLICE_B)
+        m->notes |= MUX_NOTE_B_FRAMES;
     uint32_t first = (uint32_t)timing_first_interval(&m->timing);
     int64_t interval = m->timing.count > 1 ? tick - m->tick : first;
     int64_t longest = first > TIMESCALE ? first + 1 : TIMESCALE; /* rounded down */

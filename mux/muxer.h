@@ -39,6 +39,7 @@ enum {
 enum mux_note {
     MUX_NOTE_RATE_GUESSED = 1, /* no time stamps and no rate: 25 a second */
     MUX_NOTE_BAD_PARAMSET = 2, /* a damaged parameter set was dropped */
+    MUX_NOTE_B_FRAMES = 8,     /* to a pipe: they are not shown in their order */
     MUX_NOTE_SKIPPED = 4,      /* access units before the first that decodes alone were dropped */
 };
 

@@ -147,7 +147,9 @@ static void parse_options(int argc, char **argv, int *ready_fd)
 {
     uint64_t n;
     int c;
-    while ((c = getopt(argc, argv, "+l:w:a:d:hV")) != -1) {
+    char option[] = "-?";
+    opterr = 0;
+    while ((c = getopt(argc, argv, "+:l:w:a:d:hV")) != -1) {
         switch (c) {
         case 'l':
             add_listener(optarg);
@@ -172,8 +174,8 @@ static void parse_options(int argc, char **argv, int *ready_fd)
             puts("fanout " VERSION);
             exit(0);
         default:
-            fputs(USAGE, stderr);
-            exit(EXIT_USAGE);
+            option[1] = (char)optopt;
+            fail(EXIT_USAGE, option, c == ':' ? "needs a value" : "unknown (-h shows the usage)");
         }
     }
     if (argc - optind > LIMIT_CAMERAS)
@@ -260,6 +262,8 @@ static void set_up_named(char **names)
         if (camera_named(c, *names) < 0)
             fail(EXIT_AGAIN, *names, strerror(errno));
         watch(c->event, EPOLLIN, c);
+        if (!c->there)
+            fprintf(stderr, "fanout: %s: no such ring yet: waiting for it\n", *names);
     }
 }
 

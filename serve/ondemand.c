@@ -127,7 +127,9 @@ int main(int argc, char **argv)
     static struct ringfile rf;
     uint64_t linger = LINGER;
     int c;
-    while ((c = getopt(argc, argv, "+l:hV")) != -1) {
+    char option[] = "-?";
+    opterr = 0;
+    while ((c = getopt(argc, argv, "+:l:hV")) != -1) {
         switch (c) {
         case 'l':
             if (number_parse(optarg, 0, LINGER_MAX, &linger) < 0)
@@ -140,14 +142,12 @@ int main(int argc, char **argv)
             puts("ondemand " VERSION);
             return EXIT_CLEAN;
         default:
-            fputs(USAGE, stderr);
-            return EXIT_USAGE;
+            option[1] = (char)optopt;
+            fail(EXIT_USAGE, option, c == ':' ? "needs a value" : "unknown (-h shows the usage)");
         }
     }
-    if (optind + 2 > argc) {
-        fputs(USAGE, stderr);
-        return EXIT_USAGE;
-    }
+    if (optind + 2 > argc)
+        fail(EXIT_USAGE, "NAME and prog", "missing (-h shows the usage)");
     if (!ringfile_name_ok(argv[optind]))
         fail(EXIT_USAGE, argv[optind], "not a ring's name: 1 to 32 letters, digits, _ or -");
     if (ringfile_control(&rf, argv[optind]) < 0)

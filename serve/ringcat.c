@@ -68,12 +68,15 @@ static void write_all(const uint8_t *p, size_t n)
 /* Waits for the ring to be there: whoever writes it may start later. */
 static void open_ring(struct reader *r)
 {
+    int told = 0;
     while (ringfile_open(&r->file, r->name) < 0) {
         if (stopping)
             exit(EXIT_CLEAN);
         if (errno != ENOENT)
             fail(errno == EACCES ? EXIT_USAGE : EXIT_AGAIN, r->file.path,
                  r->file.why ? r->file.why : strerror(errno));
+        if (!told++)
+            fprintf(stderr, "ringcat: %s: no such ring yet: waiting for it\n", r->name);
         usleep(WAIT_MS * 1000);
     }
     ringfile_join(&r->file);
@@ -201,7 +204,9 @@ int main(int argc, char **argv)
     const struct sigaction sa = {.sa_handler = stop};
     static struct reader r;
     int c;
-    while ((c = getopt(argc, argv, "+b:n:hV")) != -1) {
+    char option[] = "-?";
+    opterr = 0;
+    while ((c = getopt(argc, argv, "+:b:n:hV")) != -1) {
         switch (c) {
         case 'b':
             r.back = seconds("-b", optarg, 0);
@@ -216,14 +221,12 @@ int main(int argc, char **argv)
             puts("ringcat " VERSION);
             return EXIT_CLEAN;
         default:
-            fputs(USAGE, stderr);
-            return EXIT_USAGE;
+            option[1] = (char)optopt;
+            fail(EXIT_USAGE, option, c == ':' ? "needs a value" : "unknown (-h shows the usage)");
         }
     }
-    if (optind + 1 != argc) {
-        fputs(USAGE, stderr);
-        return EXIT_USAGE;
-    }
+    if (optind + 1 != argc)
+        fail(EXIT_USAGE, "NAME", "one is wanted (-h shows the usage)");
     r.name = argv[optind];
     if (!ringfile_name_ok(r.name))
         fail(EXIT_USAGE, r.name, "not a ring's name: 1 to 32 letters, digits, _ or -");

@@ -134,7 +134,9 @@ int main(int argc, char **argv)
     const struct sigaction sa = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
     uint64_t mib = RING_DATA_BYTES >> 20;
     int c;
-    while ((c = getopt(argc, argv, "+m:hV")) != -1) {
+    char option[] = "-?";
+    opterr = 0;
+    while ((c = getopt(argc, argv, "+:m:hV")) != -1) {
         switch (c) {
         case 'm':
             if (number_parse(optarg, MIB_MIN, MIB_MAX, &mib) < 0)
@@ -147,14 +149,12 @@ int main(int argc, char **argv)
             puts("ringput " VERSION);
             return EXIT_CLEAN;
         default:
-            fputs(USAGE, stderr);
-            return EXIT_USAGE;
+            option[1] = (char)optopt;
+            fail(EXIT_USAGE, option, c == ':' ? "needs a value" : "unknown (-h shows the usage)");
         }
     }
-    if (optind == argc) {
-        fputs(USAGE, stderr);
-        return EXIT_USAGE;
-    }
+    if (optind == argc)
+        fail(EXIT_USAGE, "NAME", "missing (-h shows the usage)");
     if (!ringfile_name_ok(argv[optind]))
         fail(EXIT_USAGE, argv[optind], "not a ring's name: 1 to 32 letters, digits, _ or -");
     ringfile_guard("ringput");

@@ -268,11 +268,12 @@ def usage():
                         (["-l", ":80"], "-l"), (["-l", "localhost:80"], "-l"), (["-l", "1.2.3:x"], "-l"),
                         (["-w", "/nowhere"], "/nowhere"), (["-w", "/etc/passwd"], "/etc/passwd"), (["-a", "0"], "-a"),
                         (["-a", "4097"], "-a"), (["-a", "3x"], "-a"), (["-a", "-1"], "-a"), (["-d", "2"], "-d"),
-                        (["-d", "999"], "-d"), (["-d", "x"], "-d"), (["name"], "name")):
+                        (["-d", "999"], "-d"), (["-d", "x"], "-d"), (["na/me"], "na/me"),
+                        (["x" * 33], "x" * 33), (["a", "a"], "a")):
         got = run(*args)
         ok(got.returncode == 100 and got.stderr.count(b"\n") == 1 and named.encode() in got.stderr, f"{args}: 100")
     got = run("-x")
-    ok(got.returncode == 100 and b"usage:" in got.stderr, "an unknown option: 100")
+    ok(got.returncode == 100 and got.stderr.count(b"\n") == 1 and b"-x" in got.stderr, "an unknown option: 100")
     got = run("-h")
     ok(got.returncode == 0 and got.stdout.startswith(b"usage: fanout ") and not got.stderr, "-h")
     ok(run("-V").stdout.startswith(b"fanout "), "-V")
@@ -393,7 +394,10 @@ def second_epoch():
         time.sleep(0.5)
         os.close(into)
         texts = [reader.all() for reader in readers]
-    ok(texts[0].count(b"moov") == 2 and texts[0].endswith(second), "raw.mp4: another init segment, then its fragments")
+    ok(texts[0].count(b"moov") == 2 and second[:second.find(b"moof") - 4 - 32] in texts[0]
+       and texts[0].endswith(second[second.rfind(b"mdat"):]), "raw.mp4: another init segment, then its fragments")
+    times = [int.from_bytes(part[4:12], "big") for part in texts[0].split(b"tfdt")[1:]]
+    ok(times == sorted(times) and len(times) > 100, "raw.mp4: its time goes on, though the stream's began again")
     ok(texts[1].count(b"moov") == 1, "stream.mp4: never a second one")
     ok(server.process.wait(10) == 0, "and the end")
 

@@ -103,8 +103,8 @@ ok 'SIGUSR1 does not end a program that knows nothing of it' exits 5 0 \
 kill $viewer
 wait $viewer 2>/dev/null
 
-ok 'no name' exits 100 2 "$build/ondemand"
-ok 'no program' exits 100 2 "$build/ondemand" cam
+ok 'no name' exits 100 1 "$build/ondemand"
+ok 'no program' exits 100 1 "$build/ondemand" cam
 ok 'a bad name' exits 100 1 "$build/ondemand" ../cam true
 ok 'a bad -l' exits 100 1 "$build/ondemand" -l 1x cam true
 FMP4STREAMER_RINGS=$temporary/none/such ok 'no directory' exits 111 1 "$build/ondemand" cam true
