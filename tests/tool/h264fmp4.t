@@ -472,6 +472,10 @@ def no_picture():
             ok(run.returncode == 1 and run.stdout == b"" and said and said[-1].startswith("h264fmp4: standard input: ")
                and len(said) <= 2, f"{what}{' to a GOP' * bool(args)}: 1, {said}")
     ok(mux(b"").stderr.count(b"\n") == 1, "nothing: one line")
+    for what, data in (("an MP4 file", mux(stream).stdout), ("MPEG-TS", (b"G" + bytes(187)) * 10)):
+        run = mux(data)
+        ok(run.returncode == 1 and run.stderr.count(b"\n") == 1 and b"-f h264" in run.stderr,
+           f"{what}: 1, one line that says what to do")
 
 
 def bounded():
@@ -547,9 +551,24 @@ def terminated():
     with open(path("k.mp4"), "rb") as f:
         data = f.read()
     ok(frames >= 30 and len(sample_times(data)) >= frames, f"SIGTERM: the {frames} frames written stay")
+    stream = card("-n", "45", "-g", "300", "-x")
+    for sig in (signal.SIGINT, signal.SIGTERM):
+        with open(path("s.mp4"), "wb") as f:
+            run = subprocess.Popen([MUX], stdin=subprocess.PIPE, stdout=f, stderr=subprocess.PIPE)
+        run.stdin.write(stream)
+        run.stdin.flush()
+        time.sleep(0.5)
+        run.send_signal(sig)
+        good = run.wait(10) == 0 and run.stderr.read() == b""
+        run.stdin.close()
+        with open(path("s.mp4"), "rb") as f:
+            data = f.read()
+        ok(good and len(sample_times(data)) == 45 and b"mfra" in data[-100:],
+           f"{sig.name} in the middle of a GOP: all that came, and the index")
     run = subprocess.Popen([MUX], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    time.sleep(0.5)
     run.terminate()
-    ok(run.wait(10) == -signal.SIGTERM, "SIGTERM has its default effect")
+    ok(run.wait(10) == 0, "SIGTERM before anything came: 0")
     run.stdin.close()
 
 
