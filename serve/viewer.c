@@ -11,6 +11,7 @@
 #include "serve/server.h"
 
 enum {
+    KEY_AGE_S = 2, /* a newest keyframe this old is not waited on: another is asked for */
     ALL_SYNC = 0x02000000,
     IOV_UNIT = 3,
     LIVE_INIT_MAX = RING_INIT_BYTES + 64,
@@ -308,11 +309,26 @@ int64_t viewer_pump(struct server *s, struct conn *c, int64_t now)
     return INT64_MAX;
 }
 
+/* Who joins begins with the newest keyframe: one that lies far back is far from live. */
+static int key_is_old(const struct ring *r)
+{
+    struct ring_frag key, newest;
+    uint64_t head = ring_head(r);
+    int64_t last = ring_last_key(r);
+    if (last < 0 || ring_get(r, (uint64_t)last, &key) < 0 || ring_get(r, head - 1, &newest) < 0)
+        return 1;
+    const struct ring_init *init = ring_init_of(r, key.epoch);
+    uint64_t age = newest.dts - key.dts;
+    return !init || age / KEY_AGE_S >= init->timescale;
+}
+
 void viewer_attach(struct conn *c, int64_t now)
 {
     struct camera *camera = c->camera;
     c->slot = camera->name[0] && camera->there ? ringfile_join(&camera->file) : -1;
     c->fresh = camera_fresh(camera, now) ? 0 : ring_head(&camera->ring);
+    if (c->slot >= 0 && (c->fresh || key_is_old(&camera->ring)))
+        ringfile_want_key(&camera->file);
 }
 
 void viewer_begin(struct server *s, struct conn *c, const struct http_request *req,

@@ -93,6 +93,23 @@ wait $ondemand
 ok 'SIGTERM ends both, with 0' test $? -eq 0
 ok 'the program is gone by then' rests
 
+# A camera that makes a keyframe every five minutes, or when it is asked to.
+"$build/ondemand" -l 3 slow "$build/testcard" -g 9000 | "$build/ringput" -m 4 slow "$build/h264fmp4" &
+port=$((20000 + $$ % 20000))
+"$build/fanout" -l "127.0.0.1:$port" slow 2>/dev/null &
+fanout=$!
+keyframes() { # keyframes SECONDS: in so much of the stream, as a player gets it
+    curl -s --max-time "$1" "http://127.0.0.1:$port/raw.mp4" >"$temporary/raw.mp4"
+    ffprobe -v error -show_entries packet=flags -of csv=p=0 "$temporary/raw.mp4" | grep -c '^K'
+}
+sleep 0.5
+ok 'the first viewer sees one keyframe' test "$(keyframes 4)" -eq 1
+ok 'one who joins long after it gets another at once' test "$(keyframes 1)" -eq 2
+kill $fanout
+no_camera() { ! pgrep -f -- "^$build/testcard -g 9000" >/dev/null; }
+ok 'and then the camera rests' within 8 no_camera
+kill "$(pgrep -f -- "^$build/ondemand -l 3 slow")"
+
 ok 'a program that ends by itself passes its status on' exits 7 0 \
     "$build/ondemand" cam sh -c 'exit 7'
 ok 'one that is killed is worth another try' exits 111 0 "$build/ondemand" cam sh -c 'kill -9 $$'
