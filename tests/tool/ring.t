@@ -340,7 +340,10 @@ def cut(what, size):
     camera = Camera("cut")
     server = Server("cut", source=subprocess.DEVNULL)
     camera.wait()
-    cat = start(RINGCAT, "cut", stdout=subprocess.DEVNULL)
+    copy = os.path.join(TEMP, "cut.mp4")
+    with open(copy, "wb") as f:
+        cat = start(RINGCAT, "cut", stdout=f)
+    wait_for(lambda: os.path.getsize(copy), 5)  # it reads the ring
     with server.connect() as s:
         s.sendall(head("/raw.mp4"))
         read_head(s)
