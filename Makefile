@@ -30,6 +30,7 @@ LIBOBJ = $(LIBSRC:%.c=$(BUILD)/%.o)
 BIN = $(foreach t,$(TOOLS),$(BUILD)/$(notdir $(t)))
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/%.t,$(wildcard tests/unit/*.c))
 BENCH = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+HELPER = $(patsubst tests/tool/%.c,$(BUILD)/tool/%,$(wildcard tests/tool/*.c))
 FUZZ = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
 FUZZOBJ = $(LIBSRC:%.c=$(BUILD)/fuzz/%.o)
 FUZZCC = clang $(FLAGS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -57,6 +58,10 @@ $(BUILD)/bench/%: tests/bench/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(LIB)
 
+$(BUILD)/tool/%: tests/tool/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(LIB)
+
 $(BUILD)/fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	$(FUZZCC) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
@@ -69,7 +74,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(BUILD)/fuzz/lib.a
 	$(FUZZCC) -fsanitize=fuzzer -MMD -MP -MF $@.d -o $@ $< $(BUILD)/fuzz/lib.a
 
 # Everything the suite runs; the unit tests alone.
-built: all units $(BENCH) $(FUZZ)
+built: all units $(BENCH) $(HELPER) $(FUZZ)
 units: $(UNIT)
 
 unit: $(UNIT)
