@@ -22,12 +22,16 @@ LDFLAGS += -fsanitize=$(SAN)
 endif
 
 # A tool is a main file named here; every other source goes into the library.
-TOOLS = capture/testcard mux/h264fmp4 serve/fanout serve/ringput serve/ringcat serve/ondemand
+TOOLS = capture/testcard mux/h264fmp4 serve/fanout serve/ringput serve/ringcat serve/ondemand \
+	scripts/fmp4streamer
+# What nobody starts by hand.
+HELPERS = service/stage
 LIB = $(BUILD)/libfmp4streamer.a
-SOURCES = $(wildcard capture/*.c mux/*.c hls/*.c serve/*.c)
+SOURCES = $(wildcard capture/*.c mux/*.c hls/*.c serve/*.c scripts/*.c)
 LIBSRC = $(filter-out $(TOOLS:=.c),$(SOURCES))
 LIBOBJ = $(LIBSRC:%.c=$(BUILD)/%.o)
 BIN = $(foreach t,$(TOOLS),$(BUILD)/$(notdir $(t)))
+LIBEXEC = $(foreach t,$(HELPERS),$(BUILD)/$(notdir $(t)))
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/%.t,$(wildcard tests/unit/*.c))
 BENCH = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 HELPER = $(patsubst tests/tool/%.c,$(BUILD)/tool/%,$(wildcard tests/tool/*.c))
@@ -35,13 +39,13 @@ FUZZ = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
 FUZZOBJ = $(LIBSRC:%.c=$(BUILD)/fuzz/%.o)
 FUZZCC = clang $(FLAGS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 
-all: $(BIN)
+all: $(BIN) $(LIBEXEC)
 
 define tool
 $(BUILD)/$(notdir $(1)): $(BUILD)/$(1).o $(LIB)
 	$$(CC) $$(LDFLAGS) -o $$@ $$^
 endef
-$(foreach t,$(TOOLS),$(eval $(call tool,$(t))))
+$(foreach t,$(TOOLS) $(HELPERS),$(eval $(call tool,$(t))))
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -99,8 +103,11 @@ lint:
 # DESTDIR for packagers.
 DATA = $(DESTDIR)$(PREFIX)/share/fmp4streamer
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DATA)/www
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DATA)/www \
+		$(DESTDIR)$(PREFIX)/libexec/fmp4streamer
 	install $(BIN) $(DESTDIR)$(PREFIX)/bin
+	install $(LIBEXEC) $(DESTDIR)$(PREFIX)/libexec/fmp4streamer
+	install service/run service/finish $(DATA)
 	install -m 644 $(TOOLS:=.1) $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 service/httpd.conf $(DATA)
 	install -m 644 service/www/* $(DATA)/www

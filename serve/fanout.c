@@ -25,6 +25,7 @@
 #include "capture/exit.h"
 #include "capture/number.h"
 #include "serve/feed.h"
+#include "serve/ready.h"
 #include "serve/server.h"
 
 #define USAGE                                                                                      \
@@ -163,9 +164,8 @@ static void parse_options(int argc, char **argv, int *ready_fd)
             server.per_address = (unsigned)n;
             break;
         case 'd':
-            if (number_parse(optarg, 3, 1023, &n) < 0 || fcntl((int)n, F_GETFD) < 0)
+            if (ready_parse(optarg, ready_fd) < 0)
                 fail(EXIT_USAGE, "-d", "not an open descriptor above 2");
-            *ready_fd = (int)n;
             break;
         case 'h':
             fputs(USAGE, stdout);
@@ -289,11 +289,8 @@ static void set_up(char **names, int ready_fd)
     for (unsigned i = 0; i < s->listeners; i++)
         watch(s->listener[i], EPOLLIN, &listener_tag[i]);
     s->started = now_us();
-    if (ready_fd >= 0) {
-        if (write(ready_fd, "\n", 1) != 1)
-            fail(EXIT_USAGE, "-d", strerror(errno));
-        close(ready_fd);
-    }
+    if (ready_say(ready_fd) < 0)
+        fail(EXIT_USAGE, "-d", strerror(errno));
 }
 
 /* Everyone who can take something gets what is new. Backwards, since a viewer that ends is replaced

@@ -12,10 +12,11 @@
 
 #include "capture/exit.h"
 #include "capture/number.h"
+#include "serve/ready.h"
 #include "serve/ringfile.h"
 
 #define USAGE                                                                                      \
-    "usage: ondemand [-l linger-seconds] NAME prog [arg ...]\n"                                    \
+    "usage: ondemand [-a | -l linger-seconds] [-d fd] NAME prog [arg ...]\n"                       \
     "       ondemand -h | -V\n"
 
 enum {
@@ -27,6 +28,7 @@ enum {
 };
 
 static volatile sig_atomic_t stop;
+static int always; /* the program may not rest */
 
 static void on_stop(int sig)
 {
@@ -106,7 +108,7 @@ static void run(struct ringfile *rf, char **argv, int64_t linger_ms)
         if (wanted != keys)
             kill(pid, SIGUSR1);
         keys = wanted;
-        if (ringfile_watched(rf))
+        if (always || ringfile_watched(rf))
             watched = now_ms();
         ringfile_wait_join(rf, seen, LOOK_MS);
     }
@@ -126,11 +128,18 @@ int main(int argc, char **argv)
 {
     static struct ringfile rf;
     uint64_t linger = LINGER;
-    int c;
+    int c, ready = -1;
     char option[] = "-?";
     opterr = 0;
-    while ((c = getopt(argc, argv, "+:l:hV")) != -1) {
+    while ((c = getopt(argc, argv, "+:ad:l:hV")) != -1) {
         switch (c) {
+        case 'a':
+            always = 1;
+            break;
+        case 'd':
+            if (ready_parse(optarg, &ready) < 0)
+                fail(EXIT_USAGE, "-d", "not an open descriptor above 2");
+            break;
         case 'l':
             if (number_parse(optarg, 0, LINGER_MAX, &linger) < 0)
                 fail(EXIT_USAGE, "-l", "not a number of seconds up to 86400");
@@ -152,10 +161,12 @@ int main(int argc, char **argv)
         fail(EXIT_USAGE, argv[optind], "not a ring's name: 1 to 32 letters, digits, _ or -");
     if (ringfile_control(&rf, argv[optind]) < 0)
         fail(EXIT_AGAIN, rf.path, rf.why ? rf.why : strerror(errno));
+    if (ready_say(ready) < 0)
+        fail(EXIT_USAGE, "-d", strerror(errno));
     catch_signals();
     while (!stop) {
         uint32_t seen = atomic_load(&rf.ctl->joins);
-        if (ringfile_watched(&rf))
+        if (always || ringfile_watched(&rf))
             run(&rf, argv + optind + 1, (int64_t)linger * 1000);
         else
             ringfile_wait_join(&rf, seen, LOOK_MS);

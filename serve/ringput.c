@@ -15,10 +15,11 @@
 #include "capture/exit.h"
 #include "capture/number.h"
 #include "serve/feed.h"
+#include "serve/ready.h"
 #include "serve/ringfile.h"
 
 #define USAGE                                                                                      \
-    "usage: ringput [-m MiB] NAME [prog [arg ...]]\n"                                              \
+    "usage: ringput [-d fd] [-m MiB] NAME [prog [arg ...]]\n"                                      \
     "       ringput -h | -V\n"
 
 enum {
@@ -133,11 +134,15 @@ int main(int argc, char **argv)
 {
     const struct sigaction sa = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
     uint64_t mib = RING_DATA_BYTES >> 20;
-    int c;
+    int c, ready = -1;
     char option[] = "-?";
     opterr = 0;
-    while ((c = getopt(argc, argv, "+:m:hV")) != -1) {
+    while ((c = getopt(argc, argv, "+:d:m:hV")) != -1) {
         switch (c) {
+        case 'd':
+            if (ready_parse(optarg, &ready) < 0)
+                fail(EXIT_USAGE, "-d", "not an open descriptor above 2");
+            break;
         case 'm':
             if (number_parse(optarg, MIB_MIN, MIB_MAX, &mib) < 0)
                 fail(EXIT_USAGE, "-m", "not a number of MiB, 1 to 16384");
@@ -159,6 +164,10 @@ int main(int argc, char **argv)
         fail(EXIT_USAGE, argv[optind], "not a ring's name: 1 to 32 letters, digits, _ or -");
     ringfile_guard("ringput");
     open_ring(argv[optind], mib);
+    if (ready_say(ready) < 0)
+        fail(EXIT_USAGE, "-d", strerror(errno));
+    /* A muxer that begins in mid-stream has nothing to say before the next keyframe. */
+    ringfile_want_key(&file);
     feed_init(&feed, &file.ring);
     int fd = STDIN_FILENO;
     if (optind + 1 < argc)

@@ -1,0 +1,65 @@
+/* The appliance's INI file: what its sections and keys mean. Pure.
+ *
+ *   [server]          listen (address, empty: all), port, priority
+ *   [/dev/video0]     a camera: width, height, fps, rotation, auto_sleep, name, command; every
+ * other key is a V4L2 control of the device
+ *
+ * Without a camera's section there is one of /dev/video0. Cameras are called cam0, cam1, ... in the
+ * order of their sections unless `name` says otherwise. */
+#ifndef SCRIPTS_CONFIG_H
+#define SCRIPTS_CONFIG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "capture/rate.h"
+#include "scripts/args.h"
+
+enum {
+    CONFIG_BYTES = 65536, /* of the file */
+    CONFIG_CAMERAS = 16,
+    CONFIG_NAME_MAX = 32,
+    CONFIG_TEXT_MAX = 4096, /* a value's or a section's bytes, with its NUL */
+    CONFIG_MISTAKES = 64,
+    CONFIG_SIDE_MAX = 16384,
+};
+
+struct config_camera {
+    unsigned line; /* where its section begins; 0: it has none */
+    char name[CONFIG_NAME_MAX + 1];
+    char device[CONFIG_TEXT_MAX];
+    unsigned width, height, rotation;
+    struct rate rate;
+    int auto_sleep;
+    int has_command;
+    struct args command;  /* in place of the capture program */
+    struct args controls; /* NAME=VALUE each */
+};
+
+struct config {
+    char listen[256]; /* empty: all addresses */
+    unsigned port;
+    int priority; /* nice value, -20 to 19 */
+    size_t count;
+    struct config_camera camera[CONFIG_CAMERAS];
+};
+
+struct config_mistake {
+    unsigned line; /* 0: of no line */
+    char text[256];
+};
+
+struct config_mistakes {
+    size_t count; /* of all; those beyond CONFIG_MISTAKES are only counted */
+    struct config_mistake list[CONFIG_MISTAKES];
+};
+
+/* Reads the whole of a file. Returns 0, or -1 when there are mistakes, all of which are listed in
+ * the order of their lines: the configuration is of no use then. */
+int config_read(struct config *config, const char *text, size_t length,
+                struct config_mistakes *mistakes);
+
+/* What there is without a file. */
+void config_default(struct config *config);
+
+#endif

@@ -1,0 +1,478 @@
+/* fmp4streamer: one INI file in, a supervised appliance out. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "capture/exit.h"
+#include "scripts/config.h"
+#include "scripts/lines.h"
+#include "scripts/plan.h"
+#include "scripts/tree.h"
+
+#define USAGE                                                                                      \
+    "usage: fmp4streamer [-c conf] [run | check]\n"                                                \
+    "       fmp4streamer -h | -V\n"
+#define CONF_HERE   "fmp4streamer.conf"
+#define CONF_SYSTEM "/etc/fmp4streamer/fmp4streamer.conf"
+
+enum {
+    READY_TRY_MS = 100, /* between two looks whether the web server is ready */
+    STOP_MS = 8000,     /* for all services to end; what is left then is killed */
+    AGAIN_MS = 1000,    /* before a supervisor that died is started again */
+    LOG_BYTES = 32768,  /* of log/NAME before it becomes log/NAME.old */
+    LOG_READ = 4096,
+    LOCK_WAIT_MS = 10000, /* for the rest of an earlier run to end */
+    LOCK_FD_MIN = 10,
+};
+
+/* What one service says. */
+struct source {
+    int fd;
+    struct lines lines;
+    char name[PLAN_NAME_MAX + 1]; /* the camera's, or web */
+};
+
+static struct {
+    const char *conf; /* NULL: the default */
+    struct tree tree;
+    struct config config;
+    struct config_mistakes mistakes;
+    struct plan plan;
+    struct source source[PLAN_SERVICES];
+    int lock, signals;
+    pid_t supervisor, waiter;
+    int ready, stopping;
+    int64_t next_try; /* ms; for the waiter, or the supervisor when there is none */
+    int64_t started;  /* ms; the supervisor */
+    int64_t kill_at;  /* ms, while stopping */
+} app;
+
+static _Noreturn void fail(int status, const char *what, const char *why)
+{
+    fprintf(stderr, "fmp4streamer: %s: %s\n", what, why);
+    exit(status);
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* --- the configuration --- */
+
+static const char *conf_path(void)
+{
+    if (app.conf)
+        return app.conf;
+    return access(CONF_HERE, F_OK) == 0 ? CONF_HERE : CONF_SYSTEM;
+}
+
+/* Without a file there is one camera, /dev/video0; but a file that was named must be there. */
+static size_t read_conf(const char *path, char *text, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT && !app.conf)
+        return 0;
+    if (fd < 0)
+        fail(EXIT_USAGE, path, strerror(errno));
+    size_t length = 0;
+    ssize_t n;
+    while ((n = read(fd, text + length, size - length)) > 0)
+        length += (size_t)n;
+    if (n < 0)
+        fail(EXIT_USAGE, path, strerror(errno));
+    if (length == size)
+        fail(EXIT_USAGE, path, "larger than 64 KiB");
+    close(fd);
+    return length;
+}
+
+/* Says every mistake. Returns 0, or -1 when there is one. */
+static int configure(void)
+{
+    static char text[CONFIG_BYTES + 1];
+    const char *path = conf_path();
+    size_t length = read_conf(path, text, sizeof text);
+    const struct config_mistakes *m = &app.mistakes;
+    if (config_read(&app.config, text, length, &app.mistakes) == 0)
+        return 0;
+    for (size_t i = 0; i < m->count && i < CONFIG_MISTAKES; i++)
+        fprintf(stderr, "fmp4streamer: %s:%u: %s\n", path, m->list[i].line, m->list[i].text);
+    if (m->count > CONFIG_MISTAKES)
+        fprintf(stderr, "fmp4streamer: %s: %zu more mistakes\n", path, m->count - CONFIG_MISTAKES);
+    return -1;
+}
+
+/* --- where things are --- */
+
+/* The tools are beside this program, or on the PATH; the scripts and the page are in
+ * $FMP4STREAMER_DATA, or installed in ../share/fmp4streamer. */
+static void find_installed(void)
+{
+    char path[PATH_MAX], search[3 * PATH_MAX];
+    const char *data = getenv("FMP4STREAMER_DATA"), *old = getenv("PATH");
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (n <= 0)
+        fail(EXIT_USAGE, "/proc/self/exe", strerror(errno));
+    path[n] = 0;
+    *strrchr(path, '/') = 0;
+    snprintf(search, sizeof search, "%s:%s/../libexec/fmp4streamer:%s", path, path,
+             old ? old : "/usr/local/bin:/usr/bin:/bin");
+    setenv("PATH", search, 1);
+    if (!data || !*data) {
+        snprintf(search, sizeof search, "%s/../share/fmp4streamer", path);
+        data = search;
+    }
+    if (!realpath(data, path) || strlen(path) >= sizeof app.tree.data)
+        fail(EXIT_USAGE, data, strerror(errno));
+    memcpy(app.tree.data, path, strlen(path) + 1);
+}
+
+static void find_run_dir(void)
+{
+    const char *given = getenv("FMP4STREAMER_RUN"), *user = getenv("XDG_RUNTIME_DIR");
+    char path[PATH_MAX];
+    if (given && *given)
+        snprintf(path, sizeof path, "%s", given);
+    else if (geteuid() == 0)
+        snprintf(path, sizeof path, "/run/fmp4streamer");
+    else if (user && *user)
+        snprintf(path, sizeof path, "%s/fmp4streamer", user);
+    else
+        fail(EXIT_USAGE, "XDG_RUNTIME_DIR", "not set; FMP4STREAMER_RUN can name a directory");
+    if (mkdir(path, 0755) < 0 && errno != EEXIST)
+        fail(EXIT_AGAIN, path, strerror(errno));
+    char real[PATH_MAX];
+    if (!realpath(path, real) || strlen(real) >= sizeof app.tree.dir)
+        fail(EXIT_AGAIN, path, strerror(errno));
+    memcpy(app.tree.dir, real, strlen(real) + 1);
+}
+
+/* Two locks on one file. The first, which is not inherited, says who runs the appliance. The
+ * second is inherited by every supervisor: free only when nothing of an earlier tree is left. */
+static void take_lock(void)
+{
+    struct flock mine = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    char path[PATH_MAX], why[64];
+    snprintf(path, sizeof path, "%s/lock", app.tree.dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0)
+        fail(EXIT_AGAIN, path, strerror(errno));
+    if (fcntl(fd, F_SETLK, &mine) < 0) {
+        fcntl(fd, F_GETLK, &mine);
+        snprintf(why, sizeof why, "it runs already, as process %d", (int)mine.l_pid);
+        fail(EXIT_AGAIN, path, why);
+    }
+    app.lock = fcntl(fd, F_DUPFD, LOCK_FD_MIN);
+    if (app.lock < 0)
+        fail(EXIT_AGAIN, path, strerror(errno));
+    for (int64_t until = now_ms() + LOCK_WAIT_MS; flock(app.lock, LOCK_EX | LOCK_NB) < 0;) {
+        const struct timespec little = {.tv_nsec = 20000000};
+        if (now_ms() >= until)
+            fail(EXIT_AGAIN, path, "an earlier run has not ended");
+        nanosleep(&little, NULL);
+    }
+}
+
+/* --- the tree --- */
+
+static _Noreturn void tree_failed(void)
+{
+    fail(EXIT_AGAIN, app.tree.path, strerror(errno));
+}
+
+static void open_source(size_t i)
+{
+    struct source *s = &app.source[i];
+    const char *name = app.plan.service[i].name;
+    s->fd = tree_open_log(&app.tree, name);
+    s->lines.used = 0;
+    snprintf(s->name, sizeof s->name, "%.*s", (int)strcspn(name, "/"), name);
+    if (s->fd < 0)
+        tree_failed();
+}
+
+static void lay_out(void)
+{
+    if (tree_clear(&app.tree) < 0)
+        tree_failed();
+    for (size_t i = 0; i < app.plan.count; i++)
+        if (tree_add(&app.tree, &app.plan.service[i]) < 0)
+            tree_failed();
+    for (size_t i = 0; i < app.plan.count; i++)
+        open_source(i);
+}
+
+/* A child in a session of its own: Ctrl-C is for this program, which ends the others in order. */
+static pid_t spawn(const char *const *argv, int quiet)
+{
+    pid_t parent = getpid(), pid = fork();
+    if (pid != 0)
+        return pid;
+    sigset_t none;
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    setsid();
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent)
+        _exit(EXIT_AGAIN);
+    dup2(null, STDIN_FILENO);
+    dup2(quiet ? null : STDERR_FILENO, STDOUT_FILENO);
+    if (quiet)
+        dup2(null, STDERR_FILENO);
+    execvp(argv[0], (char *const *)(uintptr_t)argv);
+    fprintf(stderr, "fmp4streamer: %s: %s\n", argv[0], strerror(errno));
+    _exit(EXIT_USAGE);
+}
+
+static void start_supervisor(void)
+{
+    char scan[PATH_MAX];
+    const char *const argv[] = {"s6-svscan", scan, NULL};
+    snprintf(scan, sizeof scan, "%s/service", app.tree.dir);
+    app.supervisor = spawn(argv, 0);
+    if (app.supervisor < 0)
+        fail(EXIT_AGAIN, "fork", strerror(errno));
+    app.ready = 0;
+    app.started = now_ms();
+    app.next_try = app.started + READY_TRY_MS;
+}
+
+/* Kills whatever of the tree is left. Orphans are this program's children, whatever they were. */
+static void kill_rest(void)
+{
+    char path[64], text[4096];
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    while (waitpid(-1, NULL, WNOHANG) >= 0) {
+        const struct timespec little = {.tv_nsec = 5000000};
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+        if (fd >= 0)
+            close(fd);
+        text[n > 0 ? n : 0] = 0;
+        for (char *p = text, *next; *p; p = next) {
+            long pid = strtol(p, &next, 10);
+            if (pid <= 1)
+                break;
+            kill((pid_t)pid, SIGKILL);
+            next += *next == ' ';
+        }
+        nanosleep(&little, NULL);
+    }
+    app.supervisor = app.waiter = 0;
+}
+
+/* --- the log --- */
+
+static void keep_line(const char *name, const char *line)
+{
+    char path[PATH_MAX], old[PATH_MAX + 8], text[PLAN_NAME_MAX + LINES_MAX + 8];
+    struct stat st;
+    int n = snprintf(text, sizeof text, "%s: %s\n", name, line);
+    ssize_t ignored = write(STDERR_FILENO, text, (size_t)n);
+    snprintf(path, sizeof path, "%s/log/%s", app.tree.dir, name);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return;
+    ignored = write(fd, text, (size_t)n);
+    (void)ignored;
+    if (fstat(fd, &st) == 0 && st.st_size > LOG_BYTES) {
+        snprintf(old, sizeof old, "%s.old", path);
+        rename(path, old);
+    }
+    close(fd);
+}
+
+static void read_source(struct source *s)
+{
+    char bytes[LOG_READ];
+    const char *line, *p = bytes;
+    ssize_t n = read(s->fd, bytes, sizeof bytes);
+    size_t length = n > 0 ? (size_t)n : 0;
+    while ((line = lines_next(&s->lines, &p, &length)))
+        keep_line(s->name, line);
+}
+
+/* --- the loop --- */
+
+static void tell_where(void)
+{
+    const char *host = *app.config.listen ? app.config.listen : "localhost";
+    int v6 = strchr(host, ':') && *host != '[';
+    printf("fmp4streamer: http://%s%s%s:%u/\n", v6 ? "[" : "", host, v6 ? "]" : "",
+           app.config.port);
+    fflush(stdout);
+}
+
+/* s6-svwait fails while the service has no supervisor yet, and ends when it is ready. */
+static void start_waiter(void)
+{
+    char web[PATH_MAX];
+    const char *const argv[] = {"s6-svwait", "-U", web, NULL};
+    snprintf(web, sizeof web, "%s/service/web", app.tree.dir);
+    app.waiter = spawn(argv, 1);
+}
+
+static void child_ended(pid_t pid, int status)
+{
+    if (pid == app.waiter) {
+        app.waiter = 0;
+        app.ready = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        if (app.ready && !app.stopping)
+            tell_where();
+        app.next_try = now_ms() + READY_TRY_MS;
+    } else if (pid == app.supervisor) {
+        app.supervisor = 0;
+        if (app.stopping)
+            return;
+        fprintf(stderr, "fmp4streamer: s6-svscan ended: starting all again\n");
+        if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_USAGE)
+            fail(EXIT_USAGE, "s6-svscan", "cannot be started: is s6 installed?");
+        kill_rest();
+        for (size_t i = 0; i < app.plan.count; i++)
+            close(app.source[i].fd);
+        app.next_try = app.started + AGAIN_MS;
+    }
+}
+
+static void stop(void)
+{
+    if (app.stopping)
+        return;
+    app.stopping = 1;
+    app.kill_at = now_ms() + STOP_MS;
+    if (app.supervisor > 0)
+        kill(app.supervisor, SIGTERM);
+}
+
+static void read_signal(void)
+{
+    struct signalfd_siginfo info;
+    int status;
+    pid_t pid;
+    if (read(app.signals, &info, sizeof info) != sizeof info)
+        return;
+    if (info.ssi_signo != SIGCHLD)
+        stop();
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        child_ended(pid, status);
+}
+
+static void what_is_due(int64_t now)
+{
+    if (app.stopping || now < app.next_try)
+        return;
+    if (app.supervisor == 0) {
+        lay_out();
+        start_supervisor();
+    } else if (!app.ready && app.waiter == 0) {
+        start_waiter();
+    }
+}
+
+static void loop(void)
+{
+    while (!app.stopping || (app.supervisor > 0 && now_ms() < app.kill_at)) {
+        struct pollfd fds[PLAN_SERVICES + 1];
+        nfds_t count = 0;
+        int waiting = app.stopping || !app.ready || app.supervisor == 0;
+        fds[count++] = (struct pollfd){.fd = app.signals, .events = POLLIN};
+        for (size_t i = 0; i < app.plan.count; i++)
+            fds[count++] =
+                (struct pollfd){.fd = app.supervisor > 0 ? app.source[i].fd : -1, .events = POLLIN};
+        if (poll(fds, count, waiting ? READY_TRY_MS : -1) < 0 && errno != EINTR)
+            fail(EXIT_AGAIN, "poll", strerror(errno));
+        for (size_t i = 0; i < app.plan.count; i++)
+            if (fds[1 + i].revents & POLLIN)
+                read_source(&app.source[i]);
+        if (fds[0].revents & POLLIN)
+            read_signal();
+        what_is_due(now_ms());
+    }
+}
+
+static void take_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    app.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (app.signals < 0)
+        fail(EXIT_AGAIN, "signalfd", strerror(errno));
+}
+
+static int run(void)
+{
+    char pid[16], www[PATH_MAX];
+    find_installed();
+    find_run_dir();
+    snprintf(www, sizeof www, "%s/www", app.tree.data);
+    if (plan_make(&app.plan, &app.config, www) < 0)
+        fail(EXIT_USAGE, app.plan.service[app.plan.count].name, "too many or too long arguments");
+    take_lock();
+    take_signals();
+    if (setpriority(PRIO_PROCESS, 0, app.config.priority) < 0)
+        fprintf(stderr, "fmp4streamer: priority %d: %s\n", app.config.priority, strerror(errno));
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    setenv("FMP4STREAMER_PID", pid, 1);
+    lay_out();
+    start_supervisor();
+    loop();
+    kill_rest();
+    tree_end(&app.tree);
+    return EXIT_CLEAN;
+}
+
+int main(int argc, char **argv)
+{
+    int c;
+    char option[] = "-?";
+    opterr = 0;
+    while ((c = getopt(argc, argv, "+:c:hV")) != -1) {
+        switch (c) {
+        case 'c':
+            app.conf = optarg;
+            break;
+        case 'h':
+            fputs(USAGE, stdout);
+            return EXIT_CLEAN;
+        case 'V':
+            puts("fmp4streamer " VERSION);
+            return EXIT_CLEAN;
+        default:
+            option[1] = (char)optopt;
+            fail(EXIT_USAGE, option, c == ':' ? "needs a value" : "unknown (-h shows the usage)");
+        }
+    }
+    const char *verb = optind < argc ? argv[optind] : "run";
+    if (optind + 1 < argc)
+        fail(EXIT_USAGE, argv[optind + 1], "one argument too many (-h shows the usage)");
+    if (strcmp(verb, "run") != 0 && strcmp(verb, "check") != 0)
+        fail(EXIT_USAGE, verb, "neither run nor check (-h shows the usage)");
+    if (configure() < 0)
+        return EXIT_USAGE;
+    return strcmp(verb, "run") == 0 ? run() : EXIT_CLEAN;
+}

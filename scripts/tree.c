@@ -1,0 +1,144 @@
+#include "scripts/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DIR_MODE = 0755, FILE_MODE = 0644, FIFO_MODE = 0600, OPEN_DIRS = 16 };
+
+/* Sets tree->path to dir/... */
+static int at(struct tree *tree, const char *format, ...)
+{
+    va_list list;
+    int n = snprintf(tree->path, sizeof tree->path, "%s/", tree->dir);
+    va_start(list, format);
+    int m = vsnprintf(tree->path + n, sizeof tree->path - (size_t)n, format, list);
+    va_end(list);
+    if (m >= 0 && (size_t)(n + m) < sizeof tree->path)
+        return 0;
+    errno = ENAMETOOLONG;
+    return -1;
+}
+
+static int make_dir(const char *path)
+{
+    return mkdir(path, DIR_MODE) < 0 && errno != EEXIST ? -1 : 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static int remove_all(const char *path)
+{
+    return nftw(path, remove_one, OPEN_DIRS, FTW_DEPTH | FTW_PHYS) < 0 && errno != ENOENT ? -1 : 0;
+}
+
+/* A whole file or none, under its name. */
+static int write_file(struct tree *tree, const char *bytes, size_t length)
+{
+    char temporary[PATH_MAX + 8];
+    snprintf(temporary, sizeof temporary, "%s.new", tree->path);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, FILE_MODE);
+    if (fd < 0)
+        return -1;
+    ssize_t n = write(fd, bytes, length);
+    if (n >= 0 && (size_t)n < length)
+        errno = ENOSPC;
+    int e = errno;
+    close(fd);
+    errno = e;
+    return n < 0 || (size_t)n < length ? -1 : rename(temporary, tree->path);
+}
+
+static int link_script(struct tree *tree, const char *dir, const char *script)
+{
+    char target[PATH_MAX];
+    snprintf(target, sizeof target, "%s/%s", tree->data, script);
+    return at(tree, "service/%s/%s", dir, script) < 0 ? -1 : symlink(target, tree->path);
+}
+
+static int fill(struct tree *tree, const char *dir, const struct service *s)
+{
+    char number[16];
+    if (at(tree, "service/%s", dir) < 0 || make_dir(tree->path) < 0 ||
+        link_script(tree, dir, "run") < 0 || link_script(tree, dir, "finish") < 0)
+        return -1;
+    int n = snprintf(number, sizeof number, "%d\n", TREE_KILL_MS);
+    if (at(tree, "service/%s/timeout-kill", dir) < 0 || write_file(tree, number, (size_t)n) < 0)
+        return -1;
+    n = snprintf(number, sizeof number, "%d\n", PLAN_READY_FD);
+    if (at(tree, "service/%s/notification-fd", dir) < 0 || write_file(tree, number, (size_t)n) < 0)
+        return -1;
+    if (at(tree, "service/%s/stderr", dir) < 0 || mkfifo(tree->path, FIFO_MODE) < 0)
+        return -1;
+    return at(tree, "service/%s/args", dir) < 0 ? -1 : write_file(tree, s->args.text, s->args.used);
+}
+
+int tree_clear(struct tree *tree)
+{
+    if (tree_end(tree) < 0)
+        return -1;
+    if (at(tree, "service") < 0 || make_dir(tree->path) < 0)
+        return -1;
+    return at(tree, "log") < 0 ? -1 : make_dir(tree->path);
+}
+
+/* A producer's directory must not appear before its logger's is in it: the supervisor looks once.
+ * So both are laid out under a name that it does not see, the logger first. */
+int tree_add(struct tree *tree, const struct service *s)
+{
+    char hidden[PLAN_NAME_MAX + 2], from[PATH_MAX];
+    const char *slash = strchr(s->name, '/');
+    int own = (int)(slash ? (size_t)(slash - s->name) : strlen(s->name));
+    if (at(tree, "service/.%.*s", own, s->name) < 0 || make_dir(tree->path) < 0)
+        return -1;
+    memcpy(from, tree->path, sizeof from);
+    snprintf(hidden, sizeof hidden, ".%s", s->name);
+    if (fill(tree, hidden, s) < 0)
+        return -1;
+    if (slash)
+        return 0;
+    return at(tree, "service/%s", s->name) < 0 ? -1 : rename(from, tree->path);
+}
+
+int tree_change(struct tree *tree, const struct service *s)
+{
+    return at(tree, "service/%s/args", s->name) < 0 ? -1
+                                                    : write_file(tree, s->args.text, s->args.used);
+}
+
+/* What runs there has it as its working directory until it is told to end: it goes at the end. */
+int tree_remove(struct tree *tree, const char *name)
+{
+    char from[PATH_MAX];
+    if (at(tree, "service/%s", name) < 0)
+        return -1;
+    memcpy(from, tree->path, sizeof from);
+    if (at(tree, "service/.%s", name) < 0 || remove_all(tree->path) < 0)
+        return -1;
+    return rename(from, tree->path);
+}
+
+int tree_end(struct tree *tree)
+{
+    if (at(tree, "service") < 0 || remove_all(tree->path) < 0)
+        return -1;
+    return at(tree, "log") < 0 ? -1 : remove_all(tree->path);
+}
+
+int tree_open_log(struct tree *tree, const char *name)
+{
+    if (at(tree, "service/%s/stderr", name) < 0)
+        return -1;
+    return open(tree->path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+}

@@ -1,0 +1,393 @@
+#!/usr/bin/env python3
+"""fmp4streamer as a program: the tree it starts, and what becomes of it when its parts are killed.
+
+KILLS: how many processes are killed, one after the other, in random order (default 30). SEED: of the order.
+"""
+import fcntl
+import os
+import random
+import shutil
+import signal
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import live
+from live import BUILD, ROOT, SLOW, finish, free_port, head, moofs, ok, read_head, skip, wait_for
+
+FMP4STREAMER = os.path.join(BUILD, "fmp4streamer")
+KILLS = int(os.environ.get("KILLS", "30"))
+SEED = int(os.environ.get("SEED", "1"))
+SLOT_AT, SLOTS = 4096, 4096
+TREE = ["fanout", "fmp4streamer", "h264fmp4", "ondemand", "ringput", "s6-supervise cam0", "s6-supervise cam0/log",
+        "s6-supervise web", "s6-svscan", "testcard"]
+memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def name_of(pid):
+    """A process as TREE calls it, or None when it is gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            args = f.read().decode().split("\0")
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            state = f.read().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return None
+    if state == "Z":
+        return f"zombie {pid}"
+    base = os.path.basename(args[0])
+    return f"{base} {args[1]}" if base == "s6-supervise" else base
+
+
+class Appliance:
+    """fmp4streamer with a configuration, in directories of its own."""
+    def __init__(self, conf, noexec=False, expect_ready=True):
+        self.dir = tempfile.mkdtemp(dir=memory)
+        self.run, self.rings = os.path.join(self.dir, "run"), os.path.join(self.dir, "rings")
+        os.mkdir(self.run)
+        os.mkdir(self.rings)
+        self.mounted = noexec and subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "noexec,size=1m", "none", self.run], capture_output=True).returncode == 0
+        self.port = free_port()
+        self.conf = os.path.join(self.dir, "a.conf")
+        with open(self.conf, "w", encoding="utf-8") as f:
+            f.write(f"[server]\nlisten = 127.0.0.1\nport = {self.port}\n" + conf)
+        self.env = {**os.environ, "FMP4STREAMER_RUN": self.run, "FMP4STREAMER_RINGS": self.rings,
+                    "FMP4STREAMER_DATA": os.path.join(ROOT, "service")}
+        self.said_path = os.path.join(self.dir, "said")
+        self.start(expect_ready)
+
+    def start(self, expect_ready=True):
+        with open(self.said_path, "a", encoding="utf-8") as f:
+            self.process = subprocess.Popen([FMP4STREAMER, "-c", self.conf], env=self.env, stdin=subprocess.DEVNULL,
+                                            stdout=subprocess.PIPE, stderr=f)
+        if expect_ready:
+            self.told = self.process.stdout.readline().decode()
+
+    def said(self):
+        with open(self.said_path, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def pids(self):
+        """Every process that was started with this run directory in its environment, wherever it is now."""
+        mark, found = f"FMP4STREAMER_RUN={self.run}".encode(), {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/environ", "rb") as f:
+                    if mark not in f.read().split(b"\0"):
+                        continue
+            except OSError:
+                continue
+            name = name_of(pid)
+            if name:
+                found[int(pid)] = name
+        return found
+
+    def names(self):
+        return sorted(self.pids().values())
+
+    def pid(self, name):
+        return next((pid for pid, found in self.pids().items() if found == name), None)
+
+    def slots(self):
+        """How many viewers' slots are taken in cam0's control file."""
+        taken, at = 0, 0
+        with open(os.path.join(self.rings, "cam0.ctl"), "rb+") as f:
+            while at < SLOTS:
+                want = struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, SLOT_AT + at, SLOTS - at, 0)
+                kind, _, start, length, _ = struct.unpack("hhqqi4x", fcntl.fcntl(f, 36, want))  # F_OFD_GETLK
+                if kind == fcntl.F_UNLCK:
+                    break
+                taken, at = taken + 1, start - SLOT_AT + max(length, 1)
+        return taken
+
+    def open_files(self, name):
+        return len(os.listdir(f"/proc/{self.pid(name)}/fd"))
+
+    def cpu(self):
+        """Seconds of processor time of the whole tree so far, as far as it still runs."""
+        total = 0
+        for pid in self.pids():
+            try:
+                with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+                    fields = f.read().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            total += int(fields[11]) + int(fields[12])
+        return total / os.sysconf("SC_CLK_TCK")
+
+    def request(self, target="/raw.mp4", timeout=10):
+        """A socket, and what read_head() made of the answer; tried again until there is one."""
+        end = time.monotonic() + timeout * SLOW
+        while True:
+            try:
+                s = socket.create_connection(("127.0.0.1", self.port), timeout=5 * SLOW)
+                s.sendall(head(target))
+                answer = read_head(s)
+                if answer[0]:
+                    return s, answer
+                s.close()
+            except OSError:
+                pass
+            if time.monotonic() > end:
+                raise TimeoutError(target)
+            time.sleep(0.01)
+
+    def stop(self, sig=signal.SIGTERM):
+        if self.process.poll() is None:
+            self.process.send_signal(sig)
+        status = self.process.wait(30 * SLOW)
+        self.process.stdout.close()
+        return status
+
+    def remove(self):
+        self.stop(signal.SIGKILL)
+        wait_for(lambda: not self.pids(), 15)
+        if self.mounted:
+            subprocess.run(["umount", self.run], check=True)
+        shutil.rmtree(self.dir)
+
+
+class Viewer(threading.Thread):
+    """Reads /raw.mp4 on one connection for as long as it lasts; knows when fragments came."""
+    def __init__(self, appliance):
+        super().__init__(daemon=True)
+        self.s, (_, _, self.data) = appliance.request()
+        self.times, self.ended = [], False
+        self.s.settimeout(60)
+        self.start()
+
+    def run(self):
+        try:
+            while got := self.s.recv(1 << 20):
+                self.times.append(time.monotonic())
+                self.data += got
+        except OSError:
+            pass
+        self.ended = True
+
+    def since(self, when):
+        return next((t for t in reversed(self.times) if t > when), None)
+
+    def close(self):
+        try:
+            self.s.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.join()
+        self.s.close()
+
+
+CAMERA = "[/dev/video0]\ncommand = testcard -g 15\n"
+
+
+def tree():
+    a = Appliance(CAMERA, noexec=True)
+    (ok if a.mounted else lambda good, what: skip(what, "cannot mount here"))(
+        True, "the run directory is mounted noexec")
+    ok(a.told == f"fmp4streamer: http://127.0.0.1:{a.port}/\n", f"ready: {a.told.strip()}")
+    asleep = [name for name in TREE if name != "testcard"]
+    ok(wait_for(lambda: a.names() == asleep), f"without viewers: {', '.join(a.names())}")
+    scripts = [os.path.join(d, f) for d, _, files in os.walk(a.run) for f in files if os.access(os.path.join(d, f), os.X_OK)
+               and not os.path.islink(os.path.join(d, f))]
+    ok(not scripts, f"nothing executable in the run directory: {scripts}")
+    began = time.monotonic()
+    s, (status, _, body) = a.request()
+    while b"mdat" not in body:
+        body += s.recv(1 << 16)
+    ok(status == 200, f"a viewer wakes the camera: first picture after {1000 * (time.monotonic() - began):.0f} ms")
+    ok(a.names() == TREE, f"with a viewer: {', '.join(a.names())}")
+    v_cpu = a.cpu()
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        s.recv(1 << 16)
+    v_cpu = (a.cpu() - v_cpu) / 3
+    s.close()
+    ok(wait_for(lambda: a.names() == asleep, 15), "without viewers it goes to sleep again")
+    before = a.cpu()
+    time.sleep(5)
+    still = (a.cpu() - before) / 5
+    ok(still <= v_cpu / 4 + 0.002, f"processor, asleep {100 * still:.2f} %, awake {100 * v_cpu:.2f} %")
+    second = subprocess.run([FMP4STREAMER, "-c", a.conf], env=a.env, capture_output=True, timeout=30)
+    ok(second.returncode == 111 and b"runs already, as process %d" % a.process.pid in second.stderr,
+       f"a second one: {second.stderr.decode().strip()}")
+    began = time.monotonic()
+    ok(a.stop(signal.SIGINT) == 0, f"SIGINT: ends with 0, in {time.monotonic() - began:.1f} s")
+    ok(not a.pids() and sorted(os.listdir(a.run)) == ["lock"], "and leaves nothing")
+    a.remove()
+
+
+def kills():
+    a = Appliance(CAMERA)
+    v = Viewer(a)
+    ok(wait_for(lambda: a.names() == TREE), "all run")
+    files = {name: a.open_files(name) for name in ("fanout", "fmp4streamer")}
+    order, outages, requests, trouble = random.Random(SEED), {}, [], []
+    for n in range(KILLS):
+        wait_for(lambda: v.since(time.monotonic() - 0.2), 10)
+        name = order.choice([t for t in TREE if t != "fmp4streamer"])
+        pid, web = a.pid(name), a.pid("fanout")
+        upstream = not (name == "fanout" or name in ("s6-svscan", "s6-supervise web"))
+        time.sleep(order.random() / 4)
+        when = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        if upstream:
+            came = wait_for(lambda: (v.since(when + 0.15) or 0) and longest(v.times, when), 12)
+        else:
+            wait_for(lambda: name_of(web) is None, 5)
+            a.request("/status.json")[0].close()
+            came = time.monotonic() - when
+            v.close()
+            v = Viewer(a)
+        (outages.setdefault(name, []) if upstream else requests.append((name, came)) or []).append(came)
+        if not wait_for(lambda: a.names() == TREE, 12):
+            trouble.append(f"{n}: {name}: then {a.names()}")
+        if v.ended:
+            trouble.append(f"{n}: {name}: the connection ended")
+            v = Viewer(a)
+    ok(not trouble, f"{KILLS} kills in random order (seed {SEED}): each time all is there again, once: {trouble[:5]}")
+    check_after(a, v, files)
+    report(outages, requests)
+    v.close()
+    a.stop()
+    a.remove()
+
+
+def longest(times, when):
+    """The longest pause a viewer had from just before `when` on, once it is over."""
+    after = [t for t in times if t > when - 0.3]
+    return max((b - t for t, b in zip(after, after[1:])), default=0)
+
+
+def check_after(a, v, files):
+    ok(wait_for(lambda: a.slots() == 1), f"one viewer, {a.slots()} slot taken")
+    now = {name: wait_for(lambda: a.open_files(name) <= files[name]) and a.open_files(name) or a.open_files(name)
+           for name in files}
+    ok(all(now[name] <= files[name] for name in files), f"descriptors before {files}, after {now}")
+    found = moofs(v.data)
+    times = [f["tfdt"] for f in found]
+    ok(all(x < y for x, y in zip(times, times[1:])) and len(found) > 5, f"{len(found)} fragments, no time goes back")
+
+
+def report(outages, requests):
+    every = sorted(x for per_name in outages.values() for x in per_name)
+    for name, per_name in sorted(outages.items()):
+        print(f"# {name}: {len(per_name)} kills, outage median {1000 * statistics.median(per_name):.0f} ms, "
+              f"longest {1000 * max(per_name):.0f}")
+    for name in sorted(set(name for name, _ in requests)):
+        some = [t for found, t in requests if found == name]
+        print(f"# {name}: {len(some)} kills, answers again after {1000 * statistics.median(some):.0f} ms, "
+              f"longest {1000 * max(some):.0f}")
+    if every:
+        p95 = every[min(len(every) - 1, len(every) * 95 // 100)]
+        ok(p95 < 2 * SLOW, f"upstream: outage p50 {1000 * statistics.median(every):.0f} ms, p95 {1000 * p95:.0f} ms")
+    web = [t for name, t in requests if name == "fanout"]
+    ok(all(t < 1 * SLOW for t in web), "fanout killed: new requests are answered within a second")
+
+
+def root_killed():
+    """Without the one that started it all nothing goes on; and the next finds a clean place."""
+    a = Appliance(CAMERA)
+    v = Viewer(a)
+    wait_for(lambda: a.names() == TREE)
+    a.stop(signal.SIGKILL)
+    began = time.monotonic()
+    a.start()
+    ok(a.told.startswith("fmp4streamer: http://"), f"fmp4streamer killed: the next serves after {time.monotonic() - began:.1f} s")
+    ok(a.names() == [name for name in TREE if name != "testcard"], f"and nothing is left of the first: {a.names()}")
+    v.close()
+    ok(a.stop() == 0, "SIGTERM: 0")
+    a.remove()
+
+
+def failing():
+    """100 stays down, 111 comes again, and the others do not notice. What a service says is in the log."""
+    count = os.path.join(tempfile.mkdtemp(dir=memory), "count")
+    script = "echo x >>$0; echo no use >&2; exit $1"
+    a = Appliance(f"[/dev/a]\nname = never\nauto_sleep = no\ncommand = sh -c '{script}' {count}.100 100\n"
+                  f"[/dev/b]\nname = again\nauto_sleep = no\ncommand = sh -c '{script}' {count}.111 111\n"
+                  f"[/dev/c]\nname = absent\nauto_sleep = no\ncommand = /nonexistent/camera\n"
+                  f"[/dev/d]\nname = fine\ncommand = testcard\n")
+    s, (status, _, _) = a.request("/fine/raw.mp4")
+    ok(status == 200, "the service that can run does")
+    s.close()
+    wait_for(lambda: os.path.getsize(count + ".111") >= 3 * 2, 15)
+    tries = {n: os.path.getsize(f"{count}.{n}") // 2 for n in (100, 111)}
+    ok(tries[100] == 1 and tries[111] >= 3, f"100 is tried once, 111 again and again: {tries}")
+    lines = a.said().splitlines()
+    ok("never: no use" in lines and any(line.startswith("absent: ondemand: /nonexistent/camera: ") for line in lines),
+       "each line has the camera's name in front")
+    with open(os.path.join(a.run, "log/never"), encoding="utf-8") as f:
+        ok(f.read().endswith("never: no use\n"), "and is kept in the run directory")
+    a.stop()
+    a.remove()
+    shutil.rmtree(os.path.dirname(count))
+
+
+def data_only():
+    """Whatever a value says, it is one argument, and no shell sees it."""
+    out = os.path.join(tempfile.mkdtemp(dir=memory), "args")
+    words = ["$(touch /tmp/x)", "`id`", "a'b", 'c"d', "e;f|g&h>i", "*", "-n", "", "two\nlines", "ü %s %n"]
+    quoted = " ".join("'" + w.replace("'", "'\"'\"'").replace("\n", "\n   ") + "'" for w in words)
+    python = "import sys; open(sys.argv[1], \"w\").write(repr(sys.argv[2:])); sys.exit(100)"
+    a = Appliance(f"[/dev/a]\nauto_sleep = no\ncommand = {sys.executable} -c '{python}' {out} {quoted}\n")
+    wait_for(lambda: os.path.exists(out) and os.path.getsize(out))
+    with open(out, encoding="utf-8") as f:
+        ok(f.read() == repr(words), "arguments with blanks, quotes, dollars and newlines come as they are")
+    a.stop()
+    a.remove()
+    shutil.rmtree(os.path.dirname(out))
+
+
+def flood():
+    """A service that never stops complaining fills neither the disk nor its own pipe, and the video goes on."""
+    a = Appliance("[/dev/a]\nauto_sleep = no\ncommand = sh -c 'yes complaint >&2 & exec testcard'\n")
+    v = Viewer(a)
+    os.kill(a.process.pid, signal.SIGSTOP)
+    time.sleep(2)
+    ok(v.since(time.monotonic() - 0.5), "the log is not read: the video goes on")
+    os.kill(a.process.pid, signal.SIGCONT)
+    time.sleep(0.5)
+    size = sum(os.path.getsize(os.path.join(a.run, "log", f)) for f in os.listdir(os.path.join(a.run, "log")))
+    ok(0 < size < 200000, f"{size} bytes of log kept")
+    v.close()
+    a.stop()
+    with open(a.said_path, "w", encoding="utf-8"):
+        pass
+    a.remove()
+
+
+def usage():
+    def run(*args, conf=None):
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as f:
+            f.write(conf or "")
+            f.flush()
+            r = subprocess.run([FMP4STREAMER, *(["-c", f.name] if conf is not None else []), *args], capture_output=True,
+                               timeout=20, cwd="/")
+            return r.returncode, r.stderr.decode().replace(f.name, "FILE")
+    ok(run("-h")[0] == 0 and run("-V")[0] == 0, "-h, -V")
+    for args in (("-x",), ("walk",), ("run", "run"), ("-c",)):
+        status, said = run(*args)
+        ok(status == 100 and said.count("\n") == 1, f"{' '.join(args)}: {said.strip()}")
+    ok(run("-c", "/nonexistent", "check")[0] == 100, "a file that is named must be there")
+    ok(run("check", conf="") == (0, ""), "check: an empty file is fine")
+    status, said = run("check", conf="[server]\nport = 0\nprot = 1\n[/dev/video0]\nfps = fast\nname = web\n[x]\n[server]\n")
+    want = ["FILE:2: port = 0: ", "FILE:3: prot: ", "FILE:5: fps = fast: ", "FILE:6: name = web: ", "FILE:7: [x]: ",
+            "FILE:8: [server]: "]
+    lines = said.splitlines()
+    ok(status == 100 and len(lines) == len(want) and
+       all(line.startswith("fmp4streamer: " + w) for line, w in zip(lines, want)), f"check says every mistake: {lines}")
+
+
+parts = [usage, tree, kills, root_killed, failing, data_only, flood]
+if not shutil.which("s6-svscan"):
+    sys.exit("s6 is not installed")
+for part in parts:
+    if len(sys.argv) < 2 or part.__name__ in sys.argv[1:]:
+        live.run_all(part)
+sys.exit(finish())

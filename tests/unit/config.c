@@ -1,0 +1,206 @@
+/* The appliance's configuration: what is read from it, what it makes run, and every mistake. */
+#include <stdio.h>
+#include <string.h>
+
+#include "scripts/config.h"
+#include "scripts/lines.h"
+#include "scripts/plan.h"
+#include "tests/tap.h"
+
+static struct config config;
+static struct config_mistakes mistakes;
+static struct plan plan;
+
+static int reads(const char *text)
+{
+    return config_read(&config, text, strlen(text), &mistakes) == 0;
+}
+
+/* Whether the only mistake is in that line and says so. */
+static int mistaken(const char *text, unsigned line, const char *says)
+{
+    int good = !reads(text) && mistakes.count == 1 && mistakes.list[0].line == line &&
+               strstr(mistakes.list[0].text, says);
+    if (!good)
+        for (size_t i = 0; i < mistakes.count; i++)
+            printf("# %u: %s\n", mistakes.list[i].line, mistakes.list[i].text);
+    return good;
+}
+
+/* The arguments of a service, joined by '|'. */
+static const char *runs(const char *name)
+{
+    static char text[ARGS_BYTES];
+    for (size_t i = 0; i < plan.count; i++) {
+        struct args *args = &plan.service[i].args;
+        if (strcmp(plan.service[i].name, name) != 0)
+            continue;
+        memcpy(text, args->text, args->used);
+        for (size_t j = 0; j + 1 < args->used; j++)
+            if (!text[j])
+                text[j] = '|';
+        return text;
+    }
+    return "no such service";
+}
+
+static int is(const char *name, const char *want)
+{
+    const char *got = runs(name);
+    if (strcmp(got, want) == 0)
+        return 1;
+    printf("# %s: %s\n", name, got);
+    return 0;
+}
+
+static int planned(const char *text)
+{
+    return reads(text) && plan_make(&plan, &config, "/www") == 0;
+}
+
+static void test_defaults(void)
+{
+    ok(planned("") && plan.count == 3, "an empty file is one camera");
+    ok(is("cam0", "ondemand|-d|3|cam0|v4l2cap|-d|/dev/video0|-s|640x480|-r|30/1"), "its capture");
+    ok(is("cam0/log", "ringput|-d|3|cam0|h264fmp4|-g|au"), "its stage");
+    ok(is("web", "fanout|-d|3|-l|8000|-w|/www|cam0"), "the web server");
+    ok(strcmp(plan.service[0].name, "cam0/log") == 0, "a logger is laid out before its producer");
+    config_default(&config);
+    ok(config.count == 1 && config.camera[0].auto_sleep && config.port == 8000, "no file at all");
+}
+
+static void test_keys(void)
+{
+    ok(planned(
+           "[server]\nlisten = ::1\nport: 80\npriority=-20\n"
+           "[/dev/v4l/by-id/usb-Some_Maker_Some_Long_Camera_Name_1234567890ABCDEF-video-index0]\n"
+           "WIDTH = 1920\nheight=1080\nfps = 29.97\nauto_sleep = OFF\nrotation = 270\n"
+           "Exposure_Auto = Manual Mode\nh264_level = 4.2\n"
+           "[/dev/video2]\nname = garden\ncapture_format = H264\n"),
+       "all keys");
+    ok(is("cam0",
+          "ondemand|-d|3|-a|cam0|v4l2cap|-d|/dev/v4l/by-id/"
+          "usb-Some_Maker_Some_Long_Camera_Name_1234567890ABCDEF-video-index0|-s|1920x1080|-r|"
+          "2997/100|-c|exposure_auto=Manual Mode|-c|h264_level=4.2"),
+       "size, rate and controls are said to the capture program");
+    ok(is("cam0/log", "ringput|-d|3|cam0|h264fmp4|-g|au|-R|270"), "rotation is the muxer's");
+    ok(is("web", "fanout|-d|3|-l|[::1]:80|-w|/www|cam0|garden"), "IPv6; both cameras");
+    ok(config.priority == -20, "priority");
+    static const char *const yes[] = {"yes", "On", "TRUE", "1"}, *const no[] = {"no", "oFF",
+                                                                                "false", "0"};
+    char text[64];
+    int good = 1;
+    for (int i = 0; i < 4; i++) {
+        snprintf(text, sizeof text, "[/a]\nauto_sleep=%s", yes[i]);
+        good &= reads(text) && config.camera[0].auto_sleep;
+        snprintf(text, sizeof text, "[/a]\nauto_sleep=%s", no[i]);
+        good &= reads(text) && !config.camera[0].auto_sleep;
+    }
+    ok(good, "the words for yes and no");
+}
+
+static void test_command(void)
+{
+    ok(planned("[/a]\ncommand = rpicam-vid --inline  -t 0\n  -o - 'a b'\"c'd\" e\\ f '' $(x) #y\n"),
+       "a command in two lines");
+    ok(is("cam0", "ondemand|-d|3|cam0|rpicam-vid|--inline|-t|0|-o|-|a bc'd|e f||$(x)|#y"),
+       "words, quotes, nothing expanded");
+    ok(mistaken("[/a]\ncommand = x 'y\n", 2, "quote"), "a quote that is not closed");
+    ok(mistaken("[/a]\ncommand = x \\\n", 2, "backslash"), "a backslash at the end");
+    ok(mistaken("[/a]\ncommand =\n", 2, "empty"), "an empty command");
+    ok(mistaken("[/a]\ncommand = x\nfps = 30\n", 1, "for the command to say"), "fps beside it");
+    ok(mistaken("[/a]\nbrightness = 1\ncommand = x\n", 1, "for the command to say"), "controls");
+    ok(reads("[/a]\ncommand = x\nrotation = 90\nname = b\nauto_sleep = no\n"), "what may be");
+}
+
+static void test_mistakes(void)
+{
+    ok(mistaken("[server]\nport = 65536\n", 2, "65535"), "port");
+    ok(mistaken("[server]\nport = 80x\n", 2, "port = 80x"), "what is behind a number");
+    ok(mistaken("[server]\npriority = -21\n", 2, "-20"), "priority");
+    ok(mistaken("[server]\npriority = 20\n", 2, "19"), "priority, too low");
+    ok(mistaken("[/a]\nwidth = 0\n", 2, "pixels"), "width");
+    ok(mistaken("[/a]\nheight = 99999\n", 2, "16384"), "height");
+    ok(mistaken("[/a]\nrotation = 45\n", 2, "90"), "rotation");
+    ok(mistaken("[/a]\nauto_sleep = maybe\n", 2, "yes or no"), "auto_sleep");
+    ok(mistaken("[/a]\nname = a/b\n", 2, "letters"), "name");
+    ok(mistaken("[/a]\nname = web\n", 2, "another service"), "a name that is taken");
+    ok(mistaken("[/a]\nfps = 30\nFPS = 25\n", 3, "second"), "a key twice");
+    ok(mistaken("[/a]\ngain = 1\nGain = 2\n", 3, "second"), "a control twice");
+    ok(reads("[/a]\ngain = 1\ngain_auto = 2\n"), "but not one that only begins alike");
+    ok(mistaken("[/a]\n[/b]\n[/a]\nfps = no\n", 3, "line 1"), "a section twice");
+    ok(mistaken("[server]\n[server]\n", 2, "second"), "[server] twice");
+    ok(mistaken("[DEFAULT]\nfps = 20\n", 1, "neither"), "a section that is nothing");
+    ok(mistaken("[/a]\nname = cam1\n[/b]\n", 3, "cam1"), "a name that another has by default");
+    ok(mistaken("[/a]\ncapture_format = MJPG\n", 2, "not there yet"), "MJPG");
+    ok(mistaken("[/a]\nencoder = /dev/video11\n", 2, "not there yet"), "an encoder");
+    ok(mistaken("fps = 30\n", 1, "section"), "a key in no section");
+    ok(mistaken("[/a]\nfps\n", 2, "="), "a line that is nothing");
+}
+
+static void test_limits(void)
+{
+    static char text[CONFIG_BYTES];
+    size_t n = 0;
+    for (int i = 0; i < CONFIG_CAMERAS; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "[/%d]\n", i);
+    ok(planned(text) && plan.count == PLAN_SERVICES, "as many cameras as can be");
+    snprintf(text + n, sizeof text - n, "[/more]\n");
+    ok(mistaken(text, CONFIG_CAMERAS + 1, "more than 16"), "one more");
+    n = (size_t)snprintf(text, sizeof text, "[/a]\n");
+    for (int i = 0; i < 200; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "fps = x%d\nfps = y\n", i);
+    ok(!reads(text) && mistakes.count == 400, "more mistakes than are listed are counted");
+    n = (size_t)snprintf(text, sizeof text, "[/a]\n");
+    for (int i = 0; i < ARGS_COUNT + 1; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "control%d = 1\n", i);
+    ok(mistaken(text, ARGS_COUNT + 2, "too many"), "too many controls");
+    n = (size_t)snprintf(text, sizeof text, "[/a]\n");
+    for (int i = 0; i < ARGS_COUNT / 2; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "control%d = 1\n", i);
+    ok(reads(text) && plan_make(&plan, &config, "/www") < 0 &&
+           strcmp(plan.service[plan.count].name, "cam0") == 0,
+       "controls that fit, but not into the arguments");
+    memset(text, 'x', sizeof text);
+    memcpy(text, "[/a]\nk=", 7);
+    ok(!reads((text[CONFIG_TEXT_MAX + 7] = 0, text)) && mistakes.list[0].line == 2, "a long value");
+    memset(text, 'x', sizeof text);
+    memcpy(text, "[/", 2);
+    text[CONFIG_TEXT_MAX + 1] = ']';
+    text[CONFIG_TEXT_MAX + 2] = 0;
+    ok(!reads(text) && mistakes.list[0].line == 1, "a long section");
+}
+
+static void test_lines(void)
+{
+    static struct lines lines;
+    static char text[3 * LINES_MAX];
+    const char *p = "one\n\n t\two\033[1m\r\nthr";
+    size_t n = strlen(p);
+    const char *line = lines_next(&lines, &p, &n);
+    ok(line && strcmp(line, "one") == 0, "a line");
+    line = lines_next(&lines, &p, &n);
+    ok(line && strcmp(line, " t wo?[1m?") == 0, "no control characters, no empty lines");
+    ok(!lines_next(&lines, &p, &n) && n == 0, "an unfinished one");
+    p = "ee\n";
+    n = 3;
+    line = lines_next(&lines, &p, &n);
+    ok(line && strcmp(line, "three") == 0, "comes when it is whole");
+    memset(text, 'x', sizeof text);
+    text[sizeof text - 1] = '\n';
+    p = text;
+    n = sizeof text;
+    line = lines_next(&lines, &p, &n);
+    ok(line && strlen(line) == LINES_MAX && n == 0, "a long one is cut");
+}
+
+int main(void)
+{
+    test_defaults();
+    test_keys();
+    test_command();
+    test_mistakes();
+    test_limits();
+    test_lines();
+    return done();
+}
