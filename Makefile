@@ -112,8 +112,12 @@ install: all
 	install -m 644 service/httpd.conf $(DATA)
 	install -m 644 service/www/* $(DATA)/www
 
+# The tools, by source, for the tests.
+tools:
+	@echo $(TOOLS)
+
 clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all built units unit test bench fuzz stress lint install clean
+.PHONY: all built tools units unit test bench fuzz stress lint install clean

@@ -20,7 +20,7 @@
 
 #include "capture/exit.h"
 #include "scripts/config.h"
-#include "scripts/lines.h"
+#include "scripts/journal.h"
 #include "scripts/plan.h"
 #include "scripts/tree.h"
 
@@ -31,20 +31,11 @@
 #define CONF_SYSTEM "/etc/fmp4streamer/fmp4streamer.conf"
 
 enum {
-    READY_TRY_MS = 100, /* between two looks whether the web server is ready */
-    STOP_MS = 8000,     /* for all services to end; what is left then is killed */
-    AGAIN_MS = 1000,    /* before a supervisor that died is started again */
-    LOG_BYTES = 32768,  /* of log/NAME before it becomes log/NAME.old */
-    LOG_READ = 4096,
+    READY_TRY_MS = 100,   /* between two looks whether the web server is ready */
+    STOP_MS = 8000,       /* for all services to end; what is left then is killed */
+    AGAIN_MS = 1000,      /* before a supervisor that died is started again */
     LOCK_WAIT_MS = 10000, /* for the rest of an earlier run to end */
     LOCK_FD_MIN = 10,
-};
-
-/* What one service says. */
-struct source {
-    int fd;
-    struct lines lines;
-    char name[PLAN_NAME_MAX + 1]; /* the camera's, or web */
 };
 
 static struct {
@@ -53,7 +44,7 @@ static struct {
     struct config config;
     struct config_mistakes mistakes;
     struct plan plan;
-    struct source source[PLAN_SERVICES];
+    struct journal journal[PLAN_SERVICES];
     int lock, signals;
     pid_t supervisor, waiter;
     int ready, stopping;
@@ -198,15 +189,15 @@ static _Noreturn void tree_failed(void)
     fail(EXIT_AGAIN, app.tree.path, strerror(errno));
 }
 
-static void open_source(size_t i)
+static void open_journal(size_t i)
 {
-    struct source *s = &app.source[i];
     const char *name = app.plan.service[i].name;
-    s->fd = tree_open_log(&app.tree, name);
-    s->lines.used = 0;
-    snprintf(s->name, sizeof s->name, "%.*s", (int)strcspn(name, "/"), name);
-    if (s->fd < 0)
+    char camera[PLAN_NAME_MAX + 1];
+    int fd = tree_open_log(&app.tree, name);
+    if (fd < 0)
         tree_failed();
+    snprintf(camera, sizeof camera, "%.*s", (int)strcspn(name, "/"), name);
+    journal_init(&app.journal[i], fd, camera, app.tree.dir);
 }
 
 static void lay_out(void)
@@ -217,7 +208,7 @@ static void lay_out(void)
         if (tree_add(&app.tree, &app.plan.service[i]) < 0)
             tree_failed();
     for (size_t i = 0; i < app.plan.count; i++)
-        open_source(i);
+        open_journal(i);
 }
 
 /* A child in a session of its own: Ctrl-C is for this program, which ends the others in order. */
@@ -280,37 +271,6 @@ static void kill_rest(void)
     app.supervisor = app.waiter = 0;
 }
 
-/* --- the log --- */
-
-static void keep_line(const char *name, const char *line)
-{
-    char path[PATH_MAX], old[PATH_MAX + 8], text[PLAN_NAME_MAX + LINES_MAX + 8];
-    struct stat st;
-    int n = snprintf(text, sizeof text, "%s: %s\n", name, line);
-    ssize_t ignored = write(STDERR_FILENO, text, (size_t)n);
-    snprintf(path, sizeof path, "%s/log/%s", app.tree.dir, name);
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return;
-    ignored = write(fd, text, (size_t)n);
-    (void)ignored;
-    if (fstat(fd, &st) == 0 && st.st_size > LOG_BYTES) {
-        snprintf(old, sizeof old, "%s.old", path);
-        rename(path, old);
-    }
-    close(fd);
-}
-
-static void read_source(struct source *s)
-{
-    char bytes[LOG_READ];
-    const char *line, *p = bytes;
-    ssize_t n = read(s->fd, bytes, sizeof bytes);
-    size_t length = n > 0 ? (size_t)n : 0;
-    while ((line = lines_next(&s->lines, &p, &length)))
-        keep_line(s->name, line);
-}
-
 /* --- the loop --- */
 
 static void tell_where(void)
@@ -348,7 +308,7 @@ static void child_ended(pid_t pid, int status)
             fail(EXIT_USAGE, "s6-svscan", "cannot be started: is s6 installed?");
         kill_rest();
         for (size_t i = 0; i < app.plan.count; i++)
-            close(app.source[i].fd);
+            close(app.journal[i].fd);
         app.next_try = app.started + AGAIN_MS;
     }
 }
@@ -396,13 +356,13 @@ static void loop(void)
         int waiting = app.stopping || !app.ready || app.supervisor == 0;
         fds[count++] = (struct pollfd){.fd = app.signals, .events = POLLIN};
         for (size_t i = 0; i < app.plan.count; i++)
-            fds[count++] =
-                (struct pollfd){.fd = app.supervisor > 0 ? app.source[i].fd : -1, .events = POLLIN};
+            fds[count++] = (struct pollfd){.fd = app.supervisor > 0 ? app.journal[i].fd : -1,
+                                           .events = POLLIN};
         if (poll(fds, count, waiting ? READY_TRY_MS : -1) < 0 && errno != EINTR)
             fail(EXIT_AGAIN, "poll", strerror(errno));
         for (size_t i = 0; i < app.plan.count; i++)
             if (fds[1 + i].revents & POLLIN)
-                read_source(&app.source[i]);
+                journal_read(&app.journal[i], now_ms());
         if (fds[0].revents & POLLIN)
             read_signal();
         what_is_due(now_ms());

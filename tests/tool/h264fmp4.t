@@ -453,12 +453,6 @@ def help_texts():
     run = mux(b"", "-h")
     ok(run.returncode == 0 and run.stderr == b"" and run.stdout.startswith(b"usage: h264fmp4 "), "-h")
     ok(re.fullmatch(rb"h264fmp4 \d\S*\n", mux(b"", "-V").stdout), "-V")
-    if not shutil.which("mandoc"):
-        return skip("SYNOPSIS is the usage", "no mandoc")
-    page = subprocess.run(["mandoc", "-T", "ascii", os.path.join(ROOT, "mux/h264fmp4.1")], capture_output=True)
-    text = re.sub(".\x08", "", page.stdout.decode())
-    synopsis = text.split("SYNOPSIS")[1].split("DESCRIPTION")[0].split()
-    ok(synopsis == run.stdout.decode().replace("usage:", "").split(), "SYNOPSIS is the usage")
 
 
 def no_picture():

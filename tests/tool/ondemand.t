@@ -125,9 +125,5 @@ ok 'no program' exits 100 1 "$build/ondemand" cam
 ok 'a bad name' exits 100 1 "$build/ondemand" ../cam true
 ok 'a bad -l' exits 100 1 "$build/ondemand" -l 1x cam true
 FMP4STREAMER_RINGS=$temporary/none/such ok 'no directory' exits 111 1 "$build/ondemand" cam true
-synopsis=$(mandoc -T utf8 "$(dirname "$0")/../../serve/ondemand.1" | sed 's/.\x08//g' |
-    sed -n '/^SYNOPSIS/,/^DESCRIPTION/p' | sed '1d;$d' | tr -s ' \n' ' ')
-usage=$("$build/ondemand" -h | sed 's/^usage://' | tr -s ' \n' ' ')
-ok '-h is the SYNOPSIS' test "$synopsis" = "$usage"
 echo "1..$number"
 exit $failed

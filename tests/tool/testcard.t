@@ -163,12 +163,6 @@ def help_texts():
     run = card("-h")
     ok(run.returncode == 0 and run.stderr == b"" and run.stdout.startswith(b"usage: testcard "), "-h")
     ok(re.fullmatch(rb"testcard \d\S*\n", card("-V").stdout), "-V")
-    if not shutil.which("mandoc"):
-        return skip("SYNOPSIS is the usage", "no mandoc")
-    page = subprocess.run(["mandoc", "-T", "ascii", os.path.join(ROOT, "capture/testcard.1")], capture_output=True)
-    text = re.sub(".\x08", "", page.stdout.decode())
-    synopsis = text.split("SYNOPSIS")[1].split("DESCRIPTION")[0].split()
-    ok(synopsis == run.stdout.decode().replace("usage:", "").split(), "SYNOPSIS is the usage")
 
 
 def failed_output():

@@ -1,0 +1,63 @@
+#include "scripts/journal.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { READ_BYTES = 4096, LOG_MODE = 0644 };
+
+void journal_init(struct journal *j, int fd, const char *name, const char *run)
+{
+    memset(j, 0, sizeof *j);
+    j->fd = fd;
+    snprintf(j->name, sizeof j->name, "%s", name);
+    snprintf(j->path, sizeof j->path, "%s/log/%s", run, name);
+}
+
+static void write_line(const struct journal *j, const char *line)
+{
+    char old[PATH_MAX + 8], text[PLAN_NAME_MAX + LINES_MAX + 8];
+    struct stat st;
+    int n = snprintf(text, sizeof text, "%s: %s\n", j->name, line);
+    ssize_t ignored = write(STDERR_FILENO, text, (size_t)n);
+    int fd = open(j->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, LOG_MODE);
+    if (fd < 0)
+        return;
+    ignored = write(fd, text, (size_t)n);
+    (void)ignored;
+    if (fstat(fd, &st) == 0 && st.st_size > JOURNAL_BYTES) {
+        snprintf(old, sizeof old, "%s.old", j->path);
+        rename(j->path, old);
+    }
+    close(fd);
+}
+
+/* A camera that is not plugged in says so every two seconds: once a minute is enough to read. */
+static void log_line(struct journal *j, const char *line, int64_t now)
+{
+    char text[64];
+    if (strcmp(j->last, line) == 0 && now - j->logged < JOURNAL_REPEAT_MS) {
+        j->repeated++;
+        return;
+    }
+    if (j->repeated) {
+        snprintf(text, sizeof text, "(the last line came %u times more)", j->repeated);
+        write_line(j, text);
+    }
+    write_line(j, line);
+    snprintf(j->last, sizeof j->last, "%s", line);
+    j->repeated = 0;
+    j->logged = now;
+}
+
+void journal_read(struct journal *j, int64_t now)
+{
+    char bytes[READ_BYTES];
+    const char *line, *p = bytes;
+    ssize_t n = read(j->fd, bytes, sizeof bytes);
+    size_t length = n > 0 ? (size_t)n : 0;
+    while ((line = lines_next(&j->lines, &p, &length)))
+        log_line(j, line, now);
+}

@@ -1,0 +1,34 @@
+/* What one service says on standard error, line by line: to our own standard error with a name in
+ * front, and to the file log/NAME in the run directory, of which the newest part is kept. */
+#ifndef SCRIPTS_JOURNAL_H
+#define SCRIPTS_JOURNAL_H
+
+#include <limits.h>
+#include <stdint.h>
+
+#include "scripts/lines.h"
+#include "scripts/plan.h"
+
+enum {
+    JOURNAL_BYTES = 32768, /* of log/NAME before it becomes log/NAME.old */
+    JOURNAL_REPEAT_MS = 60000,
+};
+
+struct journal {
+    int fd; /* where the service says it; the caller's to close */
+    char name[PLAN_NAME_MAX + 1];
+    char path[PATH_MAX];
+    struct lines lines;
+    char last[LINES_MAX + 1]; /* the line that was logged last */
+    unsigned repeated;        /* how often it came again and was not */
+    int64_t logged;           /* ms; when it was */
+};
+
+/* name: whose lines these are. run: the run directory. */
+void journal_init(struct journal *journal, int fd, const char *name, const char *run);
+
+/* Reads once from journal->fd and logs the lines that are whole. A line that comes again and again
+ * is logged every JOURNAL_REPEAT_MS. A log that cannot be written is done without. now: ms. */
+void journal_read(struct journal *journal, int64_t now);
+
+#endif
