@@ -38,7 +38,8 @@ enum {
     RING_SYNC = 1, /* flag: the first sample is a sync sample */
 };
 
-#define RING_DATA_MAX ((uint64_t)16 << 30)
+/* A ring is mapped as a whole: where addresses have 32 bits it must leave room for more. */
+#define RING_DATA_MAX ((uint64_t)(SIZE_MAX > UINT32_MAX ? 16 : 1) << 30)
 #define RING_MAGIC    0x676e697234706d66u /* "fmp4ring" */
 
 struct ring_header {
@@ -77,7 +78,10 @@ static_assert(offsetof(struct ring_header, wake) == 60, "wire format");
 static_assert(offsetof(struct ring_header, superseded) == 72, "wire format");
 static_assert(sizeof(struct ring_init) == 16384, "wire format");
 static_assert(sizeof(struct ring_slot) == 80, "wire format");
-static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics between processes must be lock-free");
+/* A lock would be one of each process for itself. ARM has them from v7 on, x86 from i586 on, and
+ * whatever has 64 bits; 32-bit PowerPC and MIPS have not. */
+static_assert(ATOMIC_LLONG_LOCK_FREE == 2,
+              "no ring on this processor: its 64-bit atomics are not lock-free");
 
 /* A fragment as the index describes it, so that no reader parses a box. */
 struct ring_frag {

@@ -317,9 +317,16 @@ int ringfile_control(struct ringfile *rf, const char *name)
     return open_ctl(rf, name, 1) < 0 ? fail(rf, errno, NULL) : 0;
 }
 
+/* 32-bit machines have two of them, and which struct timespec is the C library's may be chosen. */
+#ifdef SYS_futex_time64
+#define FUTEX (sizeof(time_t) > sizeof(long) ? SYS_futex_time64 : SYS_futex)
+#else
+#define FUTEX SYS_futex
+#endif
+
 static void futex(_Atomic uint32_t *word, int operation, uint32_t value, const struct timespec *ts)
 {
-    syscall(SYS_futex, word, operation, value, ts, NULL, 0);
+    syscall(FUTEX, word, operation, value, ts, NULL, 0);
 }
 
 void ringfile_wake(const struct ringfile *rf)

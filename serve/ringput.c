@@ -23,7 +23,6 @@
 
 enum {
     MIB_MIN = 1,
-    MIB_MAX = 16384,
     ENTRIES_PER_MIB = RING_ENTRIES / (RING_DATA_BYTES >> 20),
     NO_SUCH_PROGRAM = 127,
 };
@@ -139,8 +138,10 @@ int main(int argc, char **argv)
     while ((c = getopt(argc, argv, "+:m:hV")) != -1) {
         switch (c) {
         case 'm':
-            if (number_parse(optarg, MIB_MIN, MIB_MAX, &mib) < 0)
-                fail(EXIT_USAGE, "-m", "not a number of MiB, 1 to 16384");
+            if (number_parse(optarg, MIB_MIN, RING_DATA_MAX >> 20, &mib) < 0)
+                fail(EXIT_USAGE, "-m",
+                     RING_DATA_MAX >> 34 ? "not a number of MiB, 1 to 16384"
+                                         : "not a number of MiB, 1 to 1024");
             break;
         case 'h':
             fputs(USAGE, stdout);

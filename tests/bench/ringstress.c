@@ -69,7 +69,7 @@ static uint64_t write_for(double duration)
     ring_attach(&r, memory, bytes);
     for (; n % LOOKS || seconds() < end; n++) {
         uint64_t random = mix(n * 2654435761u + 12345);
-        size_t size = (SMALLEST + random % (LARGEST - SMALLEST)) / 8 * 8;
+        size_t size = (size_t)(SMALLEST + random % (LARGEST - SMALLEST)) / 8 * 8;
         struct ring_frag f = {.dts = n,
                               .duration = 1,
                               .flags = n % 30 == 0,

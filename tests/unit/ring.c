@@ -115,7 +115,7 @@ static void around(uint32_t entries, size_t largest)
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        right &= put(n, 32 + random % (largest - 31), n % 30 == 0 ? RING_SYNC : 0) == 0;
+        right &= put(n, 32 + (size_t)(random % (largest - 31)), n % 30 == 0 ? RING_SYNC : 0) == 0;
         uint64_t span = 0, first = UINT64_MAX;
         struct ring_frag f;
         for (uint64_t i = oldest; i <= n; i++) {
@@ -229,7 +229,7 @@ __attribute__((unused)) static void threads(void)
     if (!ok(pthread_create(&reader, NULL, read_all, NULL) == 0, "a reader in a thread"))
         return;
     for (uint64_t n = 0; n < 100000; n++)
-        put(n, 500 + n * 131 % 3000, n % 30 == 0);
+        put(n, 500 + (size_t)(n * 131 % 3000), n % 30 == 0);
     atomic_store(&writing, 0);
     pthread_join(reader, &result);
     const unsigned long *seen = result;
