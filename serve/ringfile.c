@@ -17,6 +17,9 @@
 
 #define SHARED_DIR "/dev/shm/fmp4streamer"
 
+/* Less than the second in which whoever waits looks again. */
+enum { NAME_LOOK_US = 900000 };
+
 enum { WRITER_LOCK = 0, CREATE_TRIES = 16, RING_MODE = 0640, CTL_MODE = 0660, DIR_MODE = 0755 };
 
 int ringfile_name_ok(const char *name)
@@ -340,11 +343,25 @@ void ringfile_wait(const struct ringfile *rf, uint32_t seen, int ms)
     futex(&rf->ring.header->wake, FUTEX_WAIT, seen, &ts);
 }
 
-int ringfile_superseded(const struct ringfile *rf)
+static int64_t now_us(void)
 {
-    /* A writer may have died between taking the name and saying so. */
-    return atomic_load_explicit(&rf->ring.header->superseded, memory_order_acquire) != 0 ||
-           has_the_name(rf) == 0;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int ringfile_superseded(struct ringfile *rf)
+{
+    if (atomic_load_explicit(&rf->ring.header->superseded, memory_order_acquire) || rf->lost_name)
+        return 1;
+    /* A writer may have died between taking the name and saying so. That is rare: this is asked
+     * with every fragment, the file system is not. */
+    int64_t now = now_us();
+    if (now - rf->name_seen < NAME_LOOK_US)
+        return 0;
+    rf->name_seen = now;
+    rf->lost_name = has_the_name(rf) == 0;
+    return rf->lost_name;
 }
 
 /* Slots are tried from where the process before left off, so that a free one is found at once. */
