@@ -60,8 +60,8 @@ struct ring_header {
 
 struct ring_init {
     _Atomic uint32_t epoch; /* 0 = empty */
-    uint32_t size;
-    uint32_t timescale;
+    _Atomic uint32_t size;
+    _Atomic uint32_t timescale;
     uint32_t reserved;
     uint8_t bytes[RING_INIT_BYTES];
 };
@@ -139,6 +139,8 @@ int64_t ring_last_key(const struct ring *r);
 /* Looks fragment i up. Returns -1 when it is not there: not yet, or no more. What it says has been
  * checked: every offset lies inside the fragment, the fragment inside the ring. */
 int ring_get(const struct ring *r, uint64_t i, struct ring_frag *frag);
+/* Copies all its bytes. The writer may be going over them: ask ring_whole() afterwards. */
+void ring_read(const struct ring *r, const struct ring_frag *frag, uint8_t *out);
 const uint8_t *ring_data(const struct ring *r, const struct ring_frag *frag);
 /* The fragment's bytes have not been overwritten up to now. */
 int ring_whole(const struct ring *r, const struct ring_frag *frag);

@@ -128,7 +128,7 @@ static int copy_frag(struct reader *r, const struct ring_frag *f)
 {
     if (f->size > r->copy_cap)
         return -1;
-    memcpy(r->copy, ring_data(&r->file.ring, f), f->size);
+    ring_read(&r->file.ring, f, r->copy);
     return ring_whole(&r->file.ring, f) ? 0 : -1;
 }
 

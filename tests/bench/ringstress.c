@@ -96,7 +96,7 @@ static void read_until_killed(struct count *c)
         uint64_t head = ring_head(&r), sum;
         if (head <= back || ring_get(&r, head - 1 - back, &f) < 0)
             continue;
-        memcpy(copy, ring_data(&r, &f), f.size);
+        ring_read(&r, &f, copy);
         if (!ring_whole(&r, &f)) {
             c->lapped++;
             continue;
