@@ -11,7 +11,7 @@ VERSION = 0.1.0
 PREFIX ?= /usr/local
 BUILD ?= build
 CFLAGS ?= -O2 -g
-FLAGS = -std=c11 -D_GNU_SOURCE -I. -DVERSION='"$(VERSION)"'
+FLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -I. -DVERSION='"$(VERSION)"'
 WARN = -Wall -Wextra -Wpedantic -Wconversion -Wshadow
 ifdef STRICT
 FLAGS += $(WARN) -Werror

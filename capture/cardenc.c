@@ -233,7 +233,7 @@ static void write_macroblock(struct cardenc *e, struct bitwriter *w, const struc
 {
     struct macroblock *last = &e->last[(size_t)y * e->mb_width + x];
     const struct macroblock *left = x ? last - 1 : NULL, *up = y ? last - e->mb_width : NULL;
-    struct flat f;
+    struct flat f = {0};
 
     if (is_flat(mb) && predict_chroma(&f, mb->cb[0], mb->cr[0], left, up)) {
         predict_luma(&f, mb->y[0], left, up);

@@ -276,7 +276,8 @@ enum unit_result unit_next(const uint8_t *window, size_t len, struct unit *u, co
         int in_frag = u->moof.samples != 0;
         if (in_frag && part != PART_OTHER)
             return bad(u, at, why, "moof without its mdat");
-        if (at + size > (in_frag || part >= PART_STYP ? FRAG_HEAD_MAX - 8 : OTHER_BYTES_MAX))
+        size_t most = in_frag || part >= PART_STYP ? FRAG_HEAD_MAX - 8 : OTHER_BYTES_MAX;
+        if (size > most || at + size > most) /* the sum may be no size_t of 32 bits */
             return bad(u, at, why, "box too large");
         if (at + size > len)
             return UNIT_MORE;

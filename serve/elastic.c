@@ -87,7 +87,7 @@ static void join(struct elastic *e, const struct ring *r)
     if (key < 0 || ring_get(r, (uint64_t)key, &f) < 0)
         return;
     const struct ring_init *init = ring_init_of(r, f.epoch);
-    uint32_t timescale = init ? *(const volatile uint32_t *)&init->timescale : 0;
+    uint32_t timescale = init ? atomic_load_explicit(&init->timescale, memory_order_relaxed) : 0;
     if (!timescale)
         return;
     e->timescale = timescale;

@@ -38,7 +38,8 @@ enum {
     RING_SYNC = 1, /* flag: the first sample is a sync sample */
 };
 
-#define RING_DATA_MAX ((uint64_t)16 << 30)
+/* A ring is mapped as a whole: where addresses have 32 bits it must leave room for more. */
+#define RING_DATA_MAX ((uint64_t)(SIZE_MAX > UINT32_MAX ? 16 : 1) << 30)
 #define RING_MAGIC    0x676e697234706d66u /* "fmp4ring" */
 
 struct ring_header {
@@ -59,8 +60,8 @@ struct ring_header {
 
 struct ring_init {
     _Atomic uint32_t epoch; /* 0 = empty */
-    uint32_t size;
-    uint32_t timescale;
+    _Atomic uint32_t size;
+    _Atomic uint32_t timescale;
     uint32_t reserved;
     uint8_t bytes[RING_INIT_BYTES];
 };
@@ -77,7 +78,10 @@ static_assert(offsetof(struct ring_header, wake) == 60, "wire format");
 static_assert(offsetof(struct ring_header, superseded) == 72, "wire format");
 static_assert(sizeof(struct ring_init) == 16384, "wire format");
 static_assert(sizeof(struct ring_slot) == 80, "wire format");
-static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics between processes must be lock-free");
+/* A lock would be one of each process for itself. ARM has them from v7 on, x86 from i586 on, and
+ * whatever has 64 bits; 32-bit PowerPC and MIPS have not. */
+static_assert(ATOMIC_LLONG_LOCK_FREE == 2,
+              "no ring on this processor: its 64-bit atomics are not lock-free");
 
 /* A fragment as the index describes it, so that no reader parses a box. */
 struct ring_frag {
@@ -135,6 +139,8 @@ int64_t ring_last_key(const struct ring *r);
 /* Looks fragment i up. Returns -1 when it is not there: not yet, or no more. What it says has been
  * checked: every offset lies inside the fragment, the fragment inside the ring. */
 int ring_get(const struct ring *r, uint64_t i, struct ring_frag *frag);
+/* Copies all its bytes. The writer may be going over them: ask ring_whole() afterwards. */
+void ring_read(const struct ring *r, const struct ring_frag *frag, uint8_t *out);
 const uint8_t *ring_data(const struct ring *r, const struct ring_frag *frag);
 /* The fragment's bytes have not been overwritten up to now. */
 int ring_whole(const struct ring *r, const struct ring_frag *frag);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,6 +66,14 @@ static void write_all(const uint8_t *p, size_t n)
     }
 }
 
+/* Whoever read it has gone: with a silent ring no write would tell. */
+static void end_if_unread(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    if (poll(&out, 1, 0) > 0 && out.revents & (POLLERR | POLLHUP))
+        exit(EXIT_CLEAN);
+}
+
 /* Waits for the ring to be there: whoever writes it may start later. */
 static void open_ring(struct reader *r)
 {
@@ -78,6 +87,7 @@ static void open_ring(struct reader *r)
         if (!told++)
             fprintf(stderr, "ringcat: %s: no such ring yet: waiting for it\n", r->name);
         usleep(WAIT_MS * 1000);
+        end_if_unread();
     }
     ringfile_join(&r->file);
     r->copy_cap = (size_t)r->file.ring.data_bytes / 4; /* the largest fragment a ring takes */
@@ -118,7 +128,7 @@ static int copy_frag(struct reader *r, const struct ring_frag *f)
 {
     if (f->size > r->copy_cap)
         return -1;
-    memcpy(r->copy, ring_data(&r->file.ring, f), f->size);
+    ring_read(&r->file.ring, f, r->copy);
     return ring_whole(&r->file.ring, f) ? 0 : -1;
 }
 
@@ -188,6 +198,7 @@ static void run(struct reader *r)
         if (ringfile_superseded(&r->file))
             fail(EXIT_AGAIN, r->name, "another ring has taken the name");
         ringfile_wait(&r->file, seen, WAIT_MS);
+        end_if_unread();
     }
 }
 

@@ -17,6 +17,9 @@
 
 #define SHARED_DIR "/dev/shm/fmp4streamer"
 
+/* Less than the second in which whoever waits looks again. */
+enum { NAME_LOOK_US = 900000 };
+
 enum { WRITER_LOCK = 0, CREATE_TRIES = 16, RING_MODE = 0640, CTL_MODE = 0660, DIR_MODE = 0755 };
 
 int ringfile_name_ok(const char *name)
@@ -317,9 +320,16 @@ int ringfile_control(struct ringfile *rf, const char *name)
     return open_ctl(rf, name, 1) < 0 ? fail(rf, errno, NULL) : 0;
 }
 
+/* 32-bit machines have two of them, and which struct timespec is the C library's may be chosen. */
+#ifdef SYS_futex_time64
+#define FUTEX (sizeof(time_t) > sizeof(long) ? SYS_futex_time64 : SYS_futex)
+#else
+#define FUTEX SYS_futex
+#endif
+
 static void futex(_Atomic uint32_t *word, int operation, uint32_t value, const struct timespec *ts)
 {
-    syscall(SYS_futex, word, operation, value, ts, NULL, 0);
+    syscall(FUTEX, word, operation, value, ts, NULL, 0);
 }
 
 void ringfile_wake(const struct ringfile *rf)
@@ -333,11 +343,25 @@ void ringfile_wait(const struct ringfile *rf, uint32_t seen, int ms)
     futex(&rf->ring.header->wake, FUTEX_WAIT, seen, &ts);
 }
 
-int ringfile_superseded(const struct ringfile *rf)
+static int64_t now_us(void)
 {
-    /* A writer may have died between taking the name and saying so. */
-    return atomic_load_explicit(&rf->ring.header->superseded, memory_order_acquire) != 0 ||
-           has_the_name(rf) == 0;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int ringfile_superseded(struct ringfile *rf)
+{
+    if (atomic_load_explicit(&rf->ring.header->superseded, memory_order_acquire) || rf->lost_name)
+        return 1;
+    /* A writer may have died between taking the name and saying so. That is rare: this is asked
+     * with every fragment, the file system is not. */
+    int64_t now = now_us();
+    if (now - rf->name_seen < NAME_LOOK_US)
+        return 0;
+    rf->name_seen = now;
+    rf->lost_name = has_the_name(rf) == 0;
+    return rf->lost_name;
 }
 
 /* Slots are tried from where the process before left off, so that a free one is found at once. */

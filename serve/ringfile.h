@@ -50,6 +50,8 @@ struct ringfile {
     void *map;
     size_t bytes;
     char path[PATH_MAX]; /* of NAME.ring; when something failed, of what failed */
+    int64_t name_seen;   /* reader, CLOCK_MONOTONIC, us: when the name was last looked at */
+    int lost_name;       /* reader: another file had it then */
     const char *why;     /* what failed, where errno does not say it; or NULL */
     uint8_t mine[RING_VIEWER_SLOTS /
                  8]; /* slots held through ctl_fd: a lock does not keep itself out */
@@ -85,8 +87,9 @@ void ringfile_wake(const struct ringfile *rf);
  * after `ms` at the latest. */
 void ringfile_wait(const struct ringfile *rf, uint32_t seen, int ms);
 
-/* Reader: another ring has taken the name; this one gets no more. */
-int ringfile_superseded(const struct ringfile *rf);
+/* Reader: another ring has taken the name; this one gets no more. Cheap: its writer says so in the
+ * ring; one that died before it could is found out about a second later. */
+int ringfile_superseded(struct ringfile *rf);
 
 /* A viewer of this reader has come. Returns its slot, or -1 when all are taken. */
 int ringfile_join(struct ringfile *rf);

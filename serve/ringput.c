@@ -24,7 +24,6 @@
 
 enum {
     MIB_MIN = 1,
-    MIB_MAX = 16384,
     ENTRIES_PER_MIB = RING_ENTRIES / (RING_DATA_BYTES >> 20),
     NO_SUCH_PROGRAM = 127,
 };
@@ -144,8 +143,10 @@ int main(int argc, char **argv)
                 fail(EXIT_USAGE, "-d", "not an open descriptor above 2");
             break;
         case 'm':
-            if (number_parse(optarg, MIB_MIN, MIB_MAX, &mib) < 0)
-                fail(EXIT_USAGE, "-m", "not a number of MiB, 1 to 16384");
+            if (number_parse(optarg, MIB_MIN, RING_DATA_MAX >> 20, &mib) < 0)
+                fail(EXIT_USAGE, "-m",
+                     RING_DATA_MAX >> 34 ? "not a number of MiB, 1 to 16384"
+                                         : "not a number of MiB, 1 to 1024");
             break;
         case 'h':
             fputs(USAGE, stdout);

@@ -69,7 +69,7 @@ static uint64_t write_for(double duration)
     ring_attach(&r, memory, bytes);
     for (; n % LOOKS || seconds() < end; n++) {
         uint64_t random = mix(n * 2654435761u + 12345);
-        size_t size = (SMALLEST + random % (LARGEST - SMALLEST)) / 8 * 8;
+        size_t size = (size_t)(SMALLEST + random % (LARGEST - SMALLEST)) / 8 * 8;
         struct ring_frag f = {.dts = n,
                               .duration = 1,
                               .flags = n % 30 == 0,
@@ -96,7 +96,7 @@ static void read_until_killed(struct count *c)
         uint64_t head = ring_head(&r), sum;
         if (head <= back || ring_get(&r, head - 1 - back, &f) < 0)
             continue;
-        memcpy(copy, ring_data(&r, &f), f.size);
+        ring_read(&r, &f, copy);
         if (!ring_whole(&r, &f)) {
             c->lapped++;
             continue;

@@ -258,7 +258,8 @@ static void cut_header(void)
 static unsigned count(enum au_result r)
 {
     unsigned found = 0;
-    for (size_t i = 0; i < at_once.n; i += at_once.v[i] == AU_READY ? 7 + 2 * at_once.v[i + 3] : 3)
+    for (size_t i = 0; i < at_once.n;
+         i += at_once.v[i] == AU_READY ? 7 + 2 * (size_t)at_once.v[i + 3] : 3)
         found += at_once.v[i] == r;
     return found;
 }
@@ -266,8 +267,9 @@ static unsigned count(enum au_result r)
 static size_t dropped(void)
 {
     size_t bytes = 0;
-    for (size_t i = 0; i < at_once.n; i += at_once.v[i] == AU_READY ? 7 + 2 * at_once.v[i + 3] : 3)
-        bytes += at_once.v[i] == AU_BAD ? at_once.v[i + 2] : 0;
+    for (size_t i = 0; i < at_once.n;
+         i += at_once.v[i] == AU_READY ? 7 + 2 * (size_t)at_once.v[i + 3] : 3)
+        bytes += at_once.v[i] == AU_BAD ? (size_t)at_once.v[i + 2] : 0;
     return bytes;
 }
 
