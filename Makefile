@@ -30,6 +30,7 @@ LIBOBJ = $(LIBSRC:%.c=$(BUILD)/%.o)
 BIN = $(foreach t,$(TOOLS),$(BUILD)/$(notdir $(t)))
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/%.t,$(wildcard tests/unit/*.c))
 BENCH = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+GUEST = $(patsubst tests/guest/%.c,$(BUILD)/guest/%,$(wildcard tests/guest/*.c))
 FUZZ = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
 FUZZOBJ = $(LIBSRC:%.c=$(BUILD)/fuzz/%.o)
 FUZZCC = clang $(FLAGS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -57,6 +58,10 @@ $(BUILD)/bench/%: tests/bench/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(LIB)
 
+$(BUILD)/guest/%: tests/guest/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(LIB)
+
 $(BUILD)/fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	$(FUZZCC) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
@@ -69,7 +74,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(BUILD)/fuzz/lib.a
 	$(FUZZCC) -fsanitize=fuzzer -MMD -MP -MF $@.d -o $@ $< $(BUILD)/fuzz/lib.a
 
 # Everything the suite runs; the unit tests alone.
-built: all units $(BENCH) $(FUZZ)
+built: all units $(BENCH) $(FUZZ) $(GUEST)
 units: $(UNIT)
 
 unit: $(UNIT)
@@ -84,6 +89,10 @@ bench: all $(BENCH)
 TIME ?= 60
 fuzz: $(if $(TARGET),$(BUILD)/fuzz/$(TARGET),$(FUZZ))
 	BUILD=$(BUILD) tests/fuzz/run $(TIME) $(notdir $^)
+
+# A virtual machine with camera drivers: see tests/guest/README.
+guest: all $(GUEST)
+	BUILD=$(BUILD) tests/guest/build
 
 stress: $(BUILD)/bench/ringstress
 	$< $(TIME)
@@ -104,4 +113,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all built units unit test bench fuzz stress lint install clean
+.PHONY: all built units unit test bench fuzz guest stress lint install clean
