@@ -57,6 +57,20 @@ lines=$(grab 44 "$work/out")
 is "$(grep -c 'bytesused: 5000 ' <<<"$lines")" 4 'garbage in between comes through'
 kill "$camera"
 
+usb_camera -z 10 "$work/small"
+lines=$(grab 40 "$work/out")
+is "$(grep -c 'bytesused: 0 ' <<<"$lines")" 0 'empty frames do not'
+like "$("$guest/aufind" "$work/small" "$work/out")" '^found 40 lost .? strange 0$' 'the others do'
+kill "$camera"
+
+# What a real encoder makes: several slices a frame, parameter sets and SEI where it likes.
+ffmpeg -v error -f lavfi -i testsrc=size=640x480:rate=30 -frames:v 60 -c:v libx264 -g 30 -bf 0 \
+    -x264-params slices=4:aud=0 -f h264 "$work/x264"
+usb_camera "$work/x264"
+lines=$(grab 60 "$work/out")
+like "$("$guest/aufind" "$work/x264" "$work/out")" '^found 60 lost .? strange 0$' 'what x264 makes'
+kill "$camera"
+
 usb_camera -s 20,2000 "$work/small"
 lines=$(grab 30 "$work/out")
 like "$("$guest/aufind" "$work/small" "$work/out")" '^found 30 lost .? strange 0$' 'a stall: all is there'

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "usage: uvccam [-B] [-d n[,ms]] [-e n] [-g n] [-l log] [-s n[,ms]] file.h264...\n"
+    "usage: uvccam [-B] [-d n[,ms]] [-e n] [-g n] [-l log] [-s n[,ms]] [-z n] file.h264...\n"
     "  -B         frames that are late follow each other at once: the driver, on two CPUs, may "
     "then\n"
     "             hand them out in another order\n"
@@ -30,7 +30,8 @@ static const char usage[] =
     "  -e n       every nth frame carries the error bit: the driver drops it\n"
     "  -g n       in front of every nth frame comes one of garbage\n"
     "  -l log     a line for each frame: number, bytes, CLOCK_MONOTONIC in us when it began\n"
-    "  -s n[,ms]  after n frames nothing is sent for ms; without, never again\n";
+    "  -s n[,ms]  after n frames nothing is sent for ms; without, never again\n"
+    "  -z n       in front of every nth frame comes an empty one: the driver drops it\n";
 
 enum {
     USAGE = 100,
@@ -48,7 +49,7 @@ enum usbip { CMD_SUBMIT = 1, CMD_UNLINK = 2, RET_SUBMIT = 3, RET_UNLINK = 4 };
 struct options {
     int back_to_back;
     uint64_t unplug_after, replug_ms; /* 0: never */
-    uint64_t error_every, garbage_every;
+    uint64_t error_every, garbage_every, empty_every;
     uint64_t stall_after, stall_ms;
     FILE *log;
 };
@@ -68,13 +69,13 @@ struct camera {
     int streaming;
     int64_t due, ended; /* when the next frame begins, when the last one ended; ns */
     size_t next;        /* access unit of the stream */
-    uint64_t frames;    /* sent since it was plugged in, garbage not counted */
+    uint64_t frames;    /* sent since it was plugged in, what is not the stream's not counted */
 
     int sending; /* a frame is on its way: */
     const uint8_t *frame;
     size_t len, sent;
     uint8_t flags; /* of its payloads' headers */
-    int garbage;
+    int extra;     /* it is none of the stream's */
     uint8_t noise[GARBAGE_LEN];
 };
 
@@ -252,20 +253,21 @@ static void begin_stream(struct camera *c)
     c->due = now();
     c->ended = 0;
     c->next = 0;
-    c->garbage = 0;
+    c->extra = 0;
 }
 
 static void begin_frame(struct camera *c)
 {
     enum { END_OF_HEADER = 0x80, ERROR_BIT = 0x40, FRAME_ID = 0x01 };
     int64_t began = now();
-    c->garbage = !c->garbage && every(c->o.garbage_every, c->frames);
+    int garbage = every(c->o.garbage_every, c->frames);
+    c->extra = !c->extra && (garbage || every(c->o.empty_every, c->frames));
     c->flags = END_OF_HEADER | ((c->flags & FRAME_ID) ^ FRAME_ID);
     c->sending = 1;
     c->sent = 0;
-    if (c->garbage) {
+    if (c->extra) {
         c->frame = c->noise;
-        c->len = sizeof c->noise;
+        c->len = garbage ? sizeof c->noise : 0;
         return;
     }
     c->frame = units_get(playing(c), c->next, &c->len);
@@ -285,7 +287,7 @@ static void end_frame(struct camera *c)
 {
     c->sending = 0;
     c->ended = now();
-    if (c->garbage)
+    if (c->extra)
         return;
     c->next = (c->next + 1) % playing(c)->count;
     c->frames++;
@@ -363,7 +365,7 @@ static void count_option(int option, const char *text, uint64_t *n, uint64_t *ms
 static void read_options(struct options *o, int argc, char **argv)
 {
     int option;
-    while ((option = getopt(argc, argv, "Bd:e:g:l:s:")) != -1) {
+    while ((option = getopt(argc, argv, "Bd:e:g:hl:s:z:")) != -1) {
         switch (option) {
         case 'B':
             o->back_to_back = 1;
@@ -377,6 +379,9 @@ static void read_options(struct options *o, int argc, char **argv)
         case 'g':
             count_option(option, optarg, &o->garbage_every, NULL);
             break;
+        case 'h':
+            fputs(usage, stdout);
+            exit(0);
         case 'l':
             o->log = fopen(optarg, "w");
             if (!o->log)
@@ -384,6 +389,9 @@ static void read_options(struct options *o, int argc, char **argv)
             break;
         case 's':
             count_option(option, optarg, &o->stall_after, &o->stall_ms);
+            break;
+        case 'z':
+            count_option(option, optarg, &o->empty_every, NULL);
             break;
         default:
             fputs(usage, stderr);
