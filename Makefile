@@ -33,8 +33,9 @@ LIBOBJ = $(LIBSRC:%.c=$(BUILD)/%.o)
 BIN = $(foreach t,$(TOOLS),$(BUILD)/$(notdir $(t)))
 LIBEXEC = $(foreach t,$(HELPERS),$(BUILD)/$(notdir $(t)))
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/tests/%.t,$(wildcard tests/unit/*.c))
-BENCH = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
-HELPER = $(patsubst tests/tool/%.c,$(BUILD)/tool/%,$(wildcard tests/tool/*.c))
+BENCH = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
+TESTTOOL = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/tool/*.c))
+GUEST = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/guest/*.c))
 FUZZ = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
 FUZZOBJ = $(LIBSRC:%.c=$(BUILD)/fuzz/%.o)
 FUZZCC = clang $(FLAGS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -58,11 +59,7 @@ $(BUILD)/tests/%.t: tests/unit/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(LIB) -lpthread
 
-$(BUILD)/bench/%: tests/bench/%.c $(LIB)
-	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(LIB)
-
-$(BUILD)/tool/%: tests/tool/%.c $(LIB)
+$(BUILD)/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(LIB)
 
@@ -78,7 +75,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(BUILD)/fuzz/lib.a
 	$(FUZZCC) -fsanitize=fuzzer -MMD -MP -MF $@.d -o $@ $< $(BUILD)/fuzz/lib.a
 
 # Everything the suite runs; the unit tests alone.
-built: all units $(BENCH) $(HELPER) $(FUZZ)
+built: all units $(BENCH) $(TESTTOOL) $(GUEST) $(FUZZ)
 units: $(UNIT)
 
 unit: $(UNIT)
@@ -93,6 +90,10 @@ bench: all $(BENCH)
 TIME ?= 60
 fuzz: $(if $(TARGET),$(BUILD)/fuzz/$(TARGET),$(FUZZ))
 	BUILD=$(BUILD) tests/fuzz/run $(TIME) $(notdir $^)
+
+# A virtual machine with camera drivers: see tests/guest/README.
+guest: all $(GUEST)
+	BUILD=$(BUILD) tests/guest/build
 
 stress: $(BUILD)/bench/ringstress
 	$< $(TIME)
@@ -120,4 +121,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all built tools units unit test bench fuzz stress lint install clean
+.PHONY: all built tools units unit test bench fuzz guest stress lint install clean

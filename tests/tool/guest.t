@@ -1,0 +1,93 @@
+#!/bin/bash
+# usage: guest.t [name...]
+# The camera tests, in a virtual machine that has cameras: every script tests/guest/*.sh, or those
+# named. What they find comes out here, numbered and under their names. Scripts with the same
+# "# run: OPTIONS" line, or none, share one start of the machine.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+export BUILD=${BUILD:-build}
+script_seconds=200 # each, at most
+
+n=0 failed=0
+check() {
+    n=$((n + 1))
+    if [ "$1" = 0 ]; then
+        echo "ok $n - $2"
+    else
+        echo "not ok $n - $2"
+        failed=$((failed + 1))
+    fi
+}
+
+# Numbers what the scripts of one boot say. Each ends in its plan: one that said less, or failed
+# though all its checks are good, is a failed check.
+number() {
+    local line script='' status count=0 bad=0 plan=none
+    while IFS= read -r line; do
+        case $line in
+        'ok - '*)
+            count=$((count + 1))
+            check 0 "$script: ${line#ok - }"
+            ;;
+        'not ok - '*)
+            count=$((count + 1)) bad=1
+            check 1 "$script: ${line#not ok - }"
+            ;;
+        1..*) plan=${line#1..} ;;
+        '# begin '*)
+            script=${line#'# begin '} count=0 bad=0 plan=none
+            ;;
+        '# end '*)
+            status=${line#'# end '}
+            [ "$count" = "$plan" ] && [ "$status" = "$bad" ]
+            check $? "$script: $count checks of $plan, exit status $status"
+            ended=$((ended + 1))
+            ;;
+        *) echo "# ${line#'# '}" ;;
+        esac
+    done
+}
+
+# boot OPTIONS SCRIPT...
+boot() {
+    local options seconds=$((30 + script_seconds * ($# - 1)))
+    read -ra options <<<"$1"
+    shift
+    ended=0
+    # shellcheck disable=SC2016  # it is for the guest's shell
+    number < <(tests/guest/run -t "$seconds" "${options[@]}" bash -c '
+        seconds=$1
+        shift
+        for script; do
+            echo "# begin $(basename "$script" .sh)"
+            timeout "$seconds" "$script"
+            echo "# end $?"
+        done' bash "$script_seconds" "$@")
+    wait $!
+    check $? "the guest ended by itself"
+    [ "$ended" = $# ]
+    check $? "$ended of $# scripts ended"
+}
+
+tests/guest/build >&2
+status=$?
+if [ "$status" = 100 ]; then
+    echo '1..0 # SKIP the guest is made for amd64 only'
+    exit 0
+fi
+check "$status" 'the guest is made'
+
+declare -A group
+for script in tests/guest/*.sh; do
+    name=$(basename "$script" .sh)
+    [ -x "$script" ] || continue
+    [ $# = 0 ] || [[ " $* " = *" $name "* ]] || continue
+    group[" $(sed -n 's/^# run: //p' "$script")"]+=" $script"
+done
+[ "$status" = 0 ] || group=()
+for options in "${!group[@]}"; do
+    read -ra scripts <<<"${group[$options]}"
+    boot "$options" "${scripts[@]}"
+done
+echo "1..$n"
+[ "$failed" = 0 ] && [ "$n" -gt 1 ]
