@@ -18,6 +18,7 @@ struct camera {
     struct ring ring;     /* never to be touched but by ring.h; empty where there is none yet */
     struct ringfile file; /* named: open when `there` */
     int there;
+    int told;  /* that it is not */
     int event; /* eventfd of the thread; -1: the private one */
 };
 

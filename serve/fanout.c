@@ -37,6 +37,7 @@ enum {
     EVENTS = 256,
     SPARE_FILES = 64, /* descriptors that are not connections */
     SWEEP_MS = 1000,
+    MISSING_US = 3000000, /* a ring that is not there by then is spoken of */
     HOST_MAX = 256,
 };
 
@@ -262,8 +263,6 @@ static void set_up_named(char **names)
         if (camera_named(c, *names) < 0)
             fail(EXIT_AGAIN, *names, strerror(errno));
         watch(c->event, EPOLLIN, c);
-        if (!c->there)
-            fprintf(stderr, "fanout: %s: no such ring yet: waiting for it\n", *names);
     }
 }
 
@@ -412,6 +411,28 @@ static void listen_for(uint32_t events)
     }
 }
 
+/* A ring's writer is often started together with this, so a moment is given to it. */
+static void say_missing(struct camera *c)
+{
+    if (c->there || c->told || now_us() - server.started < MISSING_US)
+        return;
+    fprintf(stderr, "fanout: %s: no such ring yet: waiting for it\n", c->name);
+    c->told = 1;
+}
+
+static void sweep_all(void)
+{
+    conn_sweep(&server);
+    for (unsigned i = 0; i < server.cameras; i++)
+        if (server.camera[i].name[0]) {
+            look_for(&server.camera[i]);
+            say_missing(&server.camera[i]);
+        }
+    if (server.deaf)
+        listen_for(EPOLLIN);
+    server.deaf = 0;
+}
+
 static int wait_ms(int64_t due, int64_t sweep)
 {
     int64_t until = due < sweep ? due : sweep, now = now_us();
@@ -441,13 +462,7 @@ int main(int argc, char **argv)
         if (server.deaf)
             listen_for(0);
         if (now_us() >= sweep) {
-            conn_sweep(&server);
-            for (unsigned i = 0; i < server.cameras; i++)
-                if (server.camera[i].name[0])
-                    look_for(&server.camera[i]);
-            if (server.deaf)
-                listen_for(EPOLLIN);
-            server.deaf = 0;
+            sweep_all();
             sweep = now_us() + SWEEP_MS * 1000;
         }
     }
