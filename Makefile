@@ -120,5 +120,5 @@ tools:
 clean:
 	rm -rf $(BUILD)
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)
 .PHONY: all built tools units unit test bench fuzz guest stress lint install clean

@@ -36,5 +36,7 @@ int main(int argc, char **argv)
         next = (next + step + 1) % source.count;
     }
     printf("found %zu lost %zu strange %zu\n", found, lost, strange);
+    units_free(&source);
+    units_free(&captured);
     return 0;
 }

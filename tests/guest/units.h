@@ -73,4 +73,10 @@ static inline void units_load(struct units *u, const char *path)
     }
 }
 
+static inline void units_free(struct units *u)
+{
+    free(u->bytes);
+    free(u->at);
+}
+
 #endif

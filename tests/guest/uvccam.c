@@ -426,9 +426,12 @@ int main(int argc, char **argv)
         int pulled = play(&c);
         close(c.fd);
         if (!pulled || !c.o.replug_ms)
-            return 0;
+            break;
         nanosleep(&(struct timespec){.tv_sec = (time_t)(c.o.replug_ms / 1000),
                                      .tv_nsec = (long)(c.o.replug_ms % 1000) * 1000000},
                   NULL);
     }
+    for (int i = 0; i < argc; i++)
+        units_free(&c.stream[i]);
+    return 0;
 }

@@ -147,5 +147,6 @@ int main(int argc, char **argv)
     if (o.wait_for)
         wait_for(fd, o.wait_for);
     feed(fd, &u, &o);
+    units_free(&u);
     return 0;
 }
