@@ -363,6 +363,54 @@ def cut(what, size):
     os.unlink(ring_file("cut"))
 
 
+def control():
+    """The file that readers write to, and may damage."""
+    path = ring_file("ctl", "ctl")
+    camera = Camera("ctl", "-m", "8")
+    camera.wait()
+    with open(path, "rb") as f:
+        image = f.read()
+    for what, data in (("another magic", b"x" + image[1:]), ("another version", image[:8] + b"\x63" + image[9:]),
+                       ("cut short", image[:100]), ("empty", b""), ("random bytes", os.urandom(4096)),
+                       ("a directory", None)):
+        os.unlink(path)
+        if data is None:
+            os.mkdir(path)
+        else:
+            with open(path, "wb") as f:
+                f.write(data)
+        status, said, _ = run(RINGCAT, "-n", "1", "ctl")
+        ok(status in (0, 111) and (status == 0 or one_line(said, "ringcat")), f"{what}: ringcat: {status} {said.strip()[-60:]}")
+        if data is None:
+            os.rmdir(path)
+            with open(path, "wb"):
+                pass
+    ok(camera.wait(), "the writer goes on, whatever readers did to it")
+    with open(path, "wb") as f:
+        f.write(image)
+    server = Server("ctl", source=subprocess.DEVNULL)
+    with server.connect() as s:
+        s.sendall(head("/raw.mp4"))
+        ok(read_head(s)[0] == 200, "fanout serves")
+        os.truncate(path, 0)
+        until = time.monotonic() + 1
+        try:
+            while time.monotonic() < until and s.recv(1 << 20):
+                pass
+        except OSError:
+            pass
+    status = server.process.poll()
+    ok(status in (None, 111), f"cut to nothing under fanout: {'it goes on' if status is None else status}")
+    server.stop()
+    camera.stop()
+    for what, data in (("empty", b""), ("another magic", b"x" + image[1:])):
+        with open(path, "wb") as f:
+            f.write(data)
+        status, said, _ = run(RINGPUT, "-m", "8", "ctl", input=recorded(5))
+        with open(path, "rb") as f:
+            ok(status == 0 and f.read()[:12] == image[:12], f"{what}: the next writer mends it: {status} {said.strip()}")
+
+
 def hostile():
     """The writer of the ring means harm."""
     camera = Camera("evil", "-m", "8")
@@ -445,7 +493,7 @@ def whole(payload):
     return at == len(payload)
 
 
-for job in os.environ.get("ONLY", "usage programs payloads reading serving killing damaged hostile slow").split():
+for job in os.environ.get("ONLY", "usage programs payloads reading serving killing damaged control hostile slow").split():
     try:
         globals()[job]()
     except Exception:
