@@ -23,9 +23,21 @@ static uint64_t to_ticks(const struct elastic *e, int64_t us)
 static void pass_time(struct elastic *e, int64_t now)
 {
     e->lead -= now - e->at;
+    e->most -= now - e->at;
     e->at = now;
     if (!e->runs && e->lead < 0)
         e->lead = 0;
+    if (e->most < e->lead)
+        e->most = e->lead;
+}
+
+/* Nothing was sent for longer than there may have been media: a clock that stopped goes on only
+ * when some frames have come. duration: of one. */
+static void end_silence(struct elastic *e, int64_t duration)
+{
+    int64_t waited = ELASTIC_RESUME * duration;
+    if (!e->runs && e->lead == 0 && e->at - e->sent > 2 * duration && e->most < waited)
+        e->most = waited;
 }
 
 /* A clock that runs has gone past the end: what comes now belongs where the clock is. */
@@ -33,7 +45,7 @@ static void open_hole(struct elastic *e)
 {
     if (e->runs && e->lead < 0) {
         e->tfdt += to_ticks(e, -e->lead);
-        e->lead = 0;
+        e->lead = e->most = 0;
     }
 }
 
@@ -53,6 +65,8 @@ static enum elastic_do send(struct elastic *e, const struct ring *r, uint64_t i,
     step->sequence = ++e->sequence;
     e->tfdt += ticks;
     e->lead += to_us(e, ticks);
+    e->most += to_us(e, ticks);
+    e->sent = e->at;
     return ELASTIC_SEND;
 }
 
@@ -129,8 +143,10 @@ static void restart(struct elastic *e, const struct ring *r)
 {
     struct ring_frag f;
     begin_burst(e, r, ELASTIC_SQUEEZED);
-    if (e->mode == ELASTIC_BURST && ring_get(r, e->next, &f) == 0)
+    if (e->mode == ELASTIC_BURST && ring_get(r, e->next, &f) == 0) {
+        end_silence(e, to_us(e, f.duration));
         e->squeezed = catch_up(e, e->until - e->next, to_us(e, f.duration));
+    }
     e->jumps++;
 }
 
@@ -143,9 +159,9 @@ static int is_dry(const struct elastic *e, int64_t now)
 
 static int64_t steer(const struct elastic *e, int64_t duration)
 {
-    if (e->lead > ELASTIC_TARGET + ELASTIC_SLACK)
+    if (e->most > ELASTIC_TARGET + ELASTIC_SLACK)
         return duration * 7 / 10;
-    if (e->lead < ELASTIC_TARGET - ELASTIC_SLACK)
+    if (e->most < ELASTIC_TARGET - ELASTIC_SLACK)
         return duration * 21 / 20;
     return duration;
 }
@@ -182,6 +198,7 @@ static enum elastic_do live(struct elastic *e, const struct ring *r, struct elas
         return ELASTIC_WAIT;
     }
     open_hole(e);
+    end_silence(e, duration);
     measure(e, &f, duration);
     if (!e->runs && e->rate < ELASTIC_PAD_RATE && ++e->unpadded >= ELASTIC_PAD_FRAMES)
         e->pad = 1;

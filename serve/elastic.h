@@ -16,7 +16,10 @@
  *           the newest keyframe is left out, the rest is squeezed into the wanted lead: BURST.
  *
  * A clock that runs on through an underrun (Firefox) needs the hole in its timeline left open; one
- * that stops (Chromium, WebKit) needs it closed.
+ * that stops (Chromium, WebKit) needs it closed. When the second kind stopped, and when it went on,
+ * only the browser knows: it waits for some frames first, and what it waited is delay from then on.
+ * So the lead is known between two bounds, and it is the upper one that is steered to the target,
+ * as otherwise every gap would leave a viewer a little later than before.
  *
  * Pure: it reads the ring's index and the time it is given. Times are microseconds. */
 #ifndef SERVE_ELASTIC_H
@@ -36,6 +39,7 @@ enum {
     ELASTIC_STILLS = 32,
     ELASTIC_STILL = 100000, /* each */
     ELASTIC_SQUEEZED = 1000,
+    ELASTIC_RESUME = 7,        /* frames a browser waits for, at most, before it goes on */
     ELASTIC_BACKLOG = 250000,  /* more than this unsent is a gap, not jitter */
     ELASTIC_PAD_BYTES = 32768, /* the block Chromium reads in */
     ELASTIC_PAD_FRAMES = 5,
@@ -55,7 +59,9 @@ struct elastic {
     enum elastic_mode mode;
     int runs;          /* this viewer's clock runs on through an underrun */
     int pad;           /* a padding is due before anything else */
-    int64_t lead;      /* media sent less time gone by */
+    int64_t lead;      /* media sent less time gone by: at least so much, */
+    int64_t most;      /* at most so much; the same unless the viewer's clock may have stopped */
+    int64_t sent;      /* when the last fragment was */
     int64_t at;        /* when that was true */
     int64_t joined;    /* when the first fragment was there to be sent */
     uint64_t tfdt;     /* ticks: where the next fragment goes */

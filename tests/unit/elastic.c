@@ -157,8 +157,9 @@ static int sound(void)
 
 static int on_target(void)
 {
-    return e.mode == ELASTIC_LIVE && e.lead >= ELASTIC_TARGET - ELASTIC_SLACK - SECOND / rate &&
-           e.lead <= ELASTIC_TARGET + ELASTIC_SLACK + SECOND / rate;
+    return e.mode == ELASTIC_LIVE && e.most >= ELASTIC_TARGET - ELASTIC_SLACK - SECOND / rate &&
+           e.most <= ELASTIC_TARGET + ELASTIC_SLACK + SECOND / rate && e.lead >= 0 &&
+           e.lead <= e.most;
 }
 
 static void joins(unsigned fps, unsigned every, int history)
@@ -212,10 +213,10 @@ static void settles(unsigned fps, int64_t jitter, int64_t hours)
         stall(6 * SECOND);
         join(runs);
         live(10 * SECOND, 0);
-        e.lead = 2 * SECOND;
+        e.lead = e.most = 2 * SECOND;
         live(15 * SECOND, 0);
         ok(sound() && on_target(), "%u fps: from 2 s to %d ms", fps, (int)(e.lead / 1000));
-        e.lead = 0;
+        e.lead = e.most = 0;
         live(15 * SECOND, 0);
         ok(sound() && on_target(), "from 0 to %d ms", (int)(e.lead / 1000));
         clear();
@@ -252,6 +253,59 @@ static void stalls(unsigned fps, unsigned every)
             ok(sound() && on_target(), "and settled: %d ms", (int)(e.lead / 1000));
         }
     }
+}
+
+/* A player whose clock stops when its media is used up, and goes on only when some frames have
+ * come, as Chromium's does. */
+static struct {
+    int64_t at;      /* media time shown, us */
+    unsigned resume; /* got.sent when it goes on */
+    int stopped;
+} player;
+
+static int64_t buffered(void)
+{
+    return (int64_t)(got.end * SECOND / SCALE) - player.at;
+}
+
+/* live() goes on to the next fragment; until that comes there is only what was there before. */
+static void play(int64_t us, unsigned resume)
+{
+    for (int64_t end = now + us; now < end;) {
+        int64_t before = now, left = buffered();
+        unsigned had = got.sent;
+        live(1, 0);
+        if (player.stopped) {
+            player.stopped = got.sent < player.resume;
+        } else if (left < now - before) {
+            player.at += left;
+            player.stopped = 1;
+            player.resume = had + resume;
+        } else {
+            player.at += now - before;
+        }
+    }
+}
+
+/* However often the camera pauses, a viewer is no later afterwards than after the first time. */
+static void pauses(unsigned fps, unsigned resume)
+{
+    int64_t worst = 0;
+    camera(fps, fps / 2, 500);
+    stall(6 * SECOND);
+    join(0);
+    memset(&player, 0, sizeof player);
+    play(12 * SECOND, resume);
+    for (int i = 0; i < 60; i++) {
+        int64_t pause = (250 + 37 * i % 900) * 1000;
+        next_frame += pause;
+        dts += (uint64_t)(pause * SCALE / SECOND);
+        play(pause + 6 * SECOND, resume);
+        worst = buffered() > worst ? buffered() : worst;
+    }
+    ok(sound() && worst <= ELASTIC_TARGET + ELASTIC_SLACK + 3 * SECOND / fps,
+       "%u fps, a player that waits for %u frames: after 60 pauses at most %d ms late", fps, resume,
+       (int)(worst / 1000));
 }
 
 /* The writer goes round the ring while a viewer is stuck. */
@@ -358,6 +412,11 @@ int main(void)
     stalls(5, 50);
     stalls(5, 5);
     stalls(120, 120);
+    pauses(30, 0);
+    pauses(30, 4);
+    pauses(30, ELASTIC_RESUME);
+    pauses(10, 2);
+    pauses(60, ELASTIC_RESUME);
     lapped();
     slow_link(1);
     slow_link(0);
