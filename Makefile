@@ -22,7 +22,7 @@ LDFLAGS += -fsanitize=$(SAN)
 endif
 
 # A tool is a main file named here; every other source goes into the library.
-TOOLS = capture/testcard mux/h264fmp4 serve/fanout serve/ringput serve/ringcat serve/ondemand \
+TOOLS = capture/testcard capture/v4l2cap mux/h264fmp4 serve/fanout serve/ringput serve/ringcat serve/ondemand \
 	scripts/fmp4streamer
 # What nobody starts by hand.
 HELPERS = service/stage
