@@ -10,6 +10,8 @@
 
 static const char usage[] =
     "usage: v4l2cap [-d device] [-s WxH] [-r fps] [-f FOURCC] [-c control=value]... [-n frames]\n"
+    "       v4l2cap -l [-d device] [-c control=value]...\n"
+    "       v4l2cap -L [-d device]\n"
     "       v4l2cap -h | -V\n";
 
 volatile sig_atomic_t v4l2cap_stop, v4l2cap_key_wanted;
@@ -94,6 +96,19 @@ static void parse_option(struct v4l2cap_options *o, int c, const char *option)
     case 'f':
         o->fourcc = parse_fourcc(optarg);
         break;
+    case 'c':
+        if (*optarg == '=' || !*optarg)
+            bad_option("-c", optarg, "want name=value (v4l2cap -l lists the controls)");
+        if (o->controls == V4L2CAP_CONTROLS)
+            bad_option("-c", optarg, "more than 64 of them");
+        o->control[o->controls++] = optarg;
+        break;
+    case 'l':
+    case 'L':
+        if (o->mode && o->mode != c)
+            bad_option("-l", "-L", "one of them at a time");
+        o->mode = c;
+        break;
     case 'n':
         if (number_parse(optarg, 1, UINT32_MAX, &o->frames))
             bad_option("-n", optarg, "want a number of frames, 1 to 4294967295");
@@ -116,15 +131,20 @@ static void parse(struct v4l2cap_options *o, int argc, char **argv)
 {
     int c;
 
-    *o = (struct v4l2cap_options){
-        .device = "/dev/video0", .width = 640, .height = 480, .rate = {30, 1}};
+    *o = (struct v4l2cap_options){.width = 640, .height = 480, .rate = {30, 1}};
     opterr = 0;
-    while ((c = getopt(argc, argv, "+:d:s:r:f:n:hV")) != -1) {
+    while ((c = getopt(argc, argv, "+:d:s:r:f:c:n:lLhV")) != -1) {
         char option[] = {'-', (char)optopt, 0};
         parse_option(o, c, option);
     }
     if (optind < argc)
         bad_option("argument", argv[optind], "unexpected (-h shows the usage)");
+    if (!o->device && o->mode != 'L')
+        o->device = "/dev/video0";
+    if (o->mode && (o->size_given || o->rate_given || o->fourcc || o->frames))
+        bad_option("-l or -L", "with -s, -r, -f or -n", "only lists");
+    if (o->mode == 'L' && o->controls)
+        bad_option("-L", "with -c", "only lists");
 }
 
 int main(int argc, char **argv)
@@ -134,6 +154,10 @@ int main(int argc, char **argv)
 
     catch_signals();
     parse(&o, argc, argv);
+    if (o.mode == 'l')
+        return v4l2cap_list(&o);
+    if (o.mode == 'L')
+        return v4l2cap_list_formats(&o);
     if (isatty(STDOUT_FILENO))
         bad_option("standard output", "is a terminal", "want a pipe or a file for the video");
     block_signals();

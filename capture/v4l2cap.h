@@ -1,6 +1,6 @@
 /* What the files of v4l2cap's main program share: v4l2cap.c (options), v4l2open.c (a device opened
- * and set up, every failure with its line), v4l2run.c (the stream), v4l2list.c (-l and -L). They
- * print; what they call does not. */
+ * and set up, every failure with its line), v4l2set.c (-c), v4l2run.c (the stream), v4l2list.c (-l
+ * and -L). They print; what they call does not. */
 #ifndef CAPTURE_V4L2CAP_H
 #define CAPTURE_V4L2CAP_H
 
@@ -16,7 +16,8 @@ enum {
 };
 
 struct v4l2cap_options {
-    const char *device;
+    int mode;           /* 'l', 'L'; 0: stream */
+    const char *device; /* -L: NULL for all */
     unsigned width, height;
     struct rate rate;
     int size_given, rate_given;      /* not the defaults */
@@ -35,6 +36,9 @@ __attribute__((format(printf, 2, 3))) void v4l2cap_say(const char *device, const
 int v4l2cap_find(struct device *d, const char *path);                /* opens; any kind of device */
 int v4l2cap_open(struct device *d, const struct v4l2cap_options *o); /* up to streaming */
 int v4l2cap_failed(struct device *d, const char *path);              /* of d->call and errno */
+int v4l2cap_set(struct device *d, const struct v4l2cap_options *o);  /* the -c options */
+int v4l2cap_list(const struct v4l2cap_options *o);                   /* -l, after -c */
+int v4l2cap_list_formats(const struct v4l2cap_options *o);           /* -L */
 int v4l2cap_run(struct device *d, const struct v4l2cap_options *o);
 
 #endif

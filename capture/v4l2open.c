@@ -92,7 +92,7 @@ static int check_kind(const struct device *d, const char *path)
 /* Whether the device has the format, or what it has instead. */
 static int check_format(struct device *d, const char *path, uint32_t fourcc)
 {
-    char has[256] = "", name[DEVICE_FOURCC];
+    char has[64] = "", name[DEVICE_FOURCC];
     struct v4l2_fmtdesc format;
     size_t len = 0;
 
@@ -100,9 +100,11 @@ static int check_format(struct device *d, const char *path, uint32_t fourcc)
         if (format.pixelformat == fourcc)
             return 0;
         device_fourcc_text(format.pixelformat, name);
-        int n = snprintf(has + len, sizeof has - len, " %s", name);
-        if (n > 0 && len + (size_t)n < sizeof has)
-            len += (size_t)n;
+        const char *text = len + sizeof " ABCD ..." < sizeof has ? name : "...";
+        if (len < sizeof has)
+            len += (size_t)snprintf(has + len, sizeof has - len, " %s", text);
+        if (text != name)
+            len = sizeof has;
     }
     if (errno != EINVAL)
         return v4l2cap_failed(d, path);
@@ -177,6 +179,8 @@ int v4l2cap_open(struct device *d, const struct v4l2cap_options *o)
         status = check_kind(d, o->device);
     if (!status)
         status = negotiate(d, o);
+    if (!status)
+        status = v4l2cap_set(d, o);
     if (!status && device_start(d))
         status = v4l2cap_failed(d, o->device);
     if (status) {
