@@ -70,8 +70,12 @@ int outlet_go(struct outlet *o)
         ssize_t w = write_some(o);
         if (w < 0 && errno == EINTR)
             continue;
-        if (w < 0)
-            return errno == EAGAIN ? 0 : -1;
+        if (w < 0 && errno == EAGAIN)
+            return 0;
+        if (w < 0) {
+            o->left = 0;
+            return -1;
+        }
         size_t done = (size_t)w;
         while (o->left && done >= o->iov->iov_len) {
             done -= o->iov->iov_len;

@@ -34,7 +34,8 @@ void outlet_close(struct outlet *o);
 /* Begins a list, which changes as it goes; only when outlet.left is 0. */
 void outlet_begin(struct outlet *o, struct iovec *iov, unsigned count);
 
-/* Writes what goes without waiting. 0: look at outlet.left; -1 with errno: it failed. */
+/* Writes what goes without waiting. 0: look at outlet.left; -1 with errno: it failed, and
+ * the rest of the list is given up. */
 int outlet_go(struct outlet *o);
 
 #endif

@@ -20,9 +20,8 @@ enum {
     SECOND_US = 1000000,
     STALL_US = 2 * SECOND_US,
     STALL_FRAMES = 10,
-    LAST_WORDS_US = SECOND_US,     /* for a reader to take the rest of a picture at the end */
-    CLOCK_ODD_US = SECOND_US,      /* a capture time may be this far in the future */
-    TAKE_MAX = DEVICE_BUFFERS_MAX, /* buffers taken before the reader is looked at again */
+    LAST_WORDS_US = SECOND_US, /* for a reader to take the rest of a picture at the end */
+    CLOCK_ODD_US = SECOND_US,  /* a capture time may be this far in the future */
 };
 
 /* Why something did not go out. The first ones are sift.h's. */
@@ -275,24 +274,18 @@ static int recover(struct session *s, const char *why)
     return status;
 }
 
-/* All buffers that are filled. `error`: poll() said that there is an error to fetch. */
-static int take_frames(struct session *s, int error)
+/* One filled buffer; poll() tells of the next. `error`: there is an error to fetch. */
+static int take_one(struct session *s, int error)
 {
     struct device_frame frame;
 
-    for (int i = 0; i < TAKE_MAX; i++) {
-        if (device_take(s->d, &frame)) {
-            if (errno == EAGAIN && !(error && i == 0))
-                return -1;
-            if (errno == EIO || errno == EPIPE || errno == EINVAL || errno == EAGAIN)
-                return recover(s, "the driver stopped");
-            return v4l2cap_failed(s->d, s->o->device);
-        }
-        int status = take_frame(s, &frame);
-        if (status >= 0)
-            return status;
-    }
-    return -1;
+    if (!device_take(s->d, &frame))
+        return take_frame(s, &frame);
+    if (errno == EAGAIN && !error)
+        return -1;
+    if (errno == EIO || errno == EPIPE || errno == EINVAL || errno == EAGAIN)
+        return recover(s, "the driver stopped");
+    return v4l2cap_failed(s->d, s->o->device);
 }
 
 /* --- The loop --- */
@@ -336,7 +329,7 @@ static int turn(struct session *s)
     else if (p[1].revents & (POLLERR | POLLHUP))
         return EXIT_CLEAN; /* nobody reads any more */
     if (status < 0 && p[0].revents)
-        status = take_frames(s, (p[0].revents & (POLLERR | POLLHUP)) != 0);
+        status = take_one(s, (p[0].revents & (POLLERR | POLLHUP)) != 0);
     return status;
 }
 
