@@ -50,11 +50,11 @@ set_all() {
         local name=${line%% =*} value
         case $line in
         *read-only* | *write-only* | *inactive* | *'not as text'*) continue ;;
-        *'values: '\'*) value=$(sed "s/.* '\([^']*\)' )\$/\1/" <<<"$line") ;;
-        *'values: '*) value=$(sed 's/.* \(\S*\) )$/\1/' <<<"$line") ;;
+        *'values: '\'*) value=${line%"' )"} value=${value##*\'} ;;
+        *'values: '*) value=${line% )} value=${value##* } ;;
         *'characters: '*) value=abc ;;
-        *' default: 0x'*) value=$(sed 's/.* max: \(0x[0-9a-f]*\)).*/\1/' <<<"$line") ;;
-        *' max: '*) value=$(sed 's/.* max: \([-0-9]*\).*/\1/' <<<"$line") ;;
+        *' default: 0x'*) value=${line##* max: } value=${value%%)*} ;;
+        *' max: '*) value=${line##* max: } value=${value%%[!-0-9]*} ;;
         *) continue ;;
         esac
         echo "$name=$value"
