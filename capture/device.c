@@ -31,10 +31,8 @@ static int is_libcamera(const char *driver)
     return 0;
 }
 
-static enum device_kind kind_of(const struct v4l2_capability *cap, uint32_t caps)
+enum device_kind device_kind(const char *driver, uint32_t caps)
 {
-    const char *driver = (const char *)cap->driver;
-
     if (is_libcamera(driver))
         return DEVICE_LIBCAMERA;
     if (caps & (V4L2_CAP_VIDEO_M2M | V4L2_CAP_VIDEO_M2M_MPLANE))
@@ -61,7 +59,7 @@ int device_open(struct device *d, const char *path)
     d->cap.card[sizeof d->cap.card - 1] = 0;
     uint32_t caps =
         d->cap.capabilities & V4L2_CAP_DEVICE_CAPS ? d->cap.device_caps : d->cap.capabilities;
-    d->kind = kind_of(&d->cap, caps);
+    d->kind = device_kind((const char *)d->cap.driver, caps);
     d->type = caps & V4L2_CAP_VIDEO_CAPTURE ? V4L2_BUF_TYPE_VIDEO_CAPTURE
                                             : V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE;
     return 0;

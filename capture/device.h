@@ -76,6 +76,9 @@ int device_give(struct device *d, unsigned index);
 /* The next picture is to be a keyframe. EINVAL: no control for that. */
 int device_keyframe(struct device *d);
 
+/* By the driver's name and the capabilities of this node (V4L2_CAP_...). Pure. */
+enum device_kind device_kind(const char *driver, uint32_t caps);
+
 /* "H264", NUL-terminated; what is no printable character becomes '.'. */
 void device_fourcc_text(uint32_t fourcc, char out[DEVICE_FOURCC]);
 

@@ -1,5 +1,6 @@
 /* v4l2cap: a device opened and set up, every failure with its own line that says what to do. */
 #include "capture/exit.h"
+#include "capture/holder.h"
 #include "capture/v4l2cap.h"
 
 #include <errno.h>
@@ -23,6 +24,7 @@ void v4l2cap_say(const char *device, const char *format, ...)
  * ends, and udev sets a new node's group only after it has appeared. */
 int v4l2cap_failed(struct device *d, const char *path)
 {
+    char who[256];
     int error = errno;
 
     switch (error) {
@@ -35,7 +37,10 @@ int v4l2cap_failed(struct device *d, const char *path)
                           "USER, then log in again)");
         return EXIT_AGAIN;
     case EBUSY:
-        v4l2cap_say(path, "busy: another program has the camera (fuser -v %s names it)", path);
+        if (holder_find(path, who, sizeof who))
+            v4l2cap_say(path, "busy: open in %s", who);
+        else
+            v4l2cap_say(path, "busy: another program has it (as root, fuser -v %s names it)", path);
         return EXIT_AGAIN;
     case ENODEV:
     case ENXIO:

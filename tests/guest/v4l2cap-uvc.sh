@@ -40,7 +40,7 @@ first=$!
 sleep 1
 "$cap" -n 3 2>"$work/err" >"$work/out2"
 is $? 111 'a second one'
-said 1 '^v4l2cap: /dev/video0: busy: ' 'a second one'
+said 1 "^v4l2cap: /dev/video0: busy: open in v4l2cap \\(pid $first\\)$" 'a second one'
 "$cap" -l 2>"$work/err" >"$work/list"
 is $? 0 'the controls meanwhile'
 wait "$first"
