@@ -24,8 +24,8 @@ static void on_signal(int number)
         v4l2cap_stop = 1;
 }
 
-/* Caught early: until then SIGUSR1 would kill. Blocked but where the stream waits. A second SIGTERM
- * or SIGINT ends it even where a driver does not answer. */
+/* Caught early: until then SIGUSR1 would kill. A second SIGTERM or SIGINT ends it even while a
+ * driver does not answer. */
 static void catch_signals(void)
 {
     struct sigaction key = {.sa_handler = on_signal};
@@ -35,17 +35,6 @@ static void catch_signals(void)
     sigaction(SIGTERM, &end, NULL);
     sigaction(SIGINT, &end, NULL);
     signal(SIGPIPE, SIG_IGN);
-}
-
-static void block_signals(void)
-{
-    sigset_t ours;
-
-    sigemptyset(&ours);
-    sigaddset(&ours, SIGUSR1);
-    sigaddset(&ours, SIGTERM);
-    sigaddset(&ours, SIGINT);
-    sigprocmask(SIG_BLOCK, &ours, NULL);
 }
 
 static void bad_option(const char *option, const char *value, const char *why)
@@ -160,7 +149,6 @@ int main(int argc, char **argv)
         return v4l2cap_list_formats(&o);
     if (isatty(STDOUT_FILENO))
         bad_option("standard output", "is a terminal", "want a pipe or a file for the video");
-    block_signals();
     int status = v4l2cap_open(&device, &o);
     if (status)
         return status;

@@ -53,7 +53,7 @@ struct session {
     uint64_t units;        /* access units written */
     uint64_t last_us;      /* the newest buffer, or the start */
     uint64_t start_us;     /* streaming began */
-    enum recovery tried;   /* since the last buffer */
+    enum recovery tried;   /* since the last good buffer */
     int clock_told, key_told;
     struct tally tally[REASONS];
 };
@@ -191,7 +191,6 @@ static int take_frame(struct session *s, const struct device_frame *frame)
     enum sift_result result = sift(&s->sift, frame, &lost);
 
     s->last_us = now_us(CLOCK_MONOTONIC);
-    s->tried = RUNNING;
     if (lost) {
         tell(s, LOST, lost);
         cook_lost(&s->cook);
@@ -201,6 +200,7 @@ static int take_frame(struct session *s, const struct device_frame *frame)
         cook_lost(&s->cook);
         return give_back(s, frame->index);
     }
+    s->tried = RUNNING;
     if (s->held >= 0) {
         tell(s, READER_SLOW, 1);
         cook_skip(&s->cook, frame->bytes, frame->len);
@@ -298,6 +298,17 @@ static uint64_t stall_us(const struct device *d)
 }
 
 /* Signals are only let in while it waits, so none slips by between a look and a wait. */
+static void block_signals(void)
+{
+    sigset_t ours;
+
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGUSR1);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGINT);
+    sigprocmask(SIG_BLOCK, &ours, NULL);
+}
+
 static int wait_for_either(struct session *s, struct pollfd p[2])
 {
     uint64_t due = s->last_us + stall_us(s->d), now = now_us(CLOCK_MONOTONIC);
@@ -342,6 +353,7 @@ int v4l2cap_run(struct device *d, const struct v4l2cap_options *o)
     cook_init(&s.cook);
     if (outlet_open(&s.out, STDOUT_FILENO))
         return output_failed();
+    block_signals();
     begin_streaming(&s);
     while (status < 0 && !v4l2cap_stop)
         status = turn(&s);
