@@ -194,6 +194,12 @@ static void losses(void)
     in.last.header = 0;
     in.last.frame_num--;
     ok(send("P") == COOK_WRITE, "a lost picture that nothing refers to breaks nothing");
+    in.last.header = 0x01;
+    send("P");
+    cook_lost(&cook);
+    in.last.header = 0;
+    in.last.frame_num--;
+    ok(send("P") == COOK_WRITE, "nor is one that was written what the next is counted from");
     fresh();
     cook_lost(&cook);
     ok(send("P") == COOK_WAITING, "no sets known: nothing to go by, wait");
