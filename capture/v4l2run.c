@@ -66,12 +66,24 @@ static uint64_t now_us(clockid_t clock)
     return (uint64_t)t.tv_sec * SECOND_US + (uint64_t)t.tv_nsec / 1000;
 }
 
-static void tell(struct session *s, enum reason why, uint64_t times)
+static void tell_at(struct session *s, enum reason why, uint64_t times, uint64_t now)
 {
-    uint64_t n = tally_add(&s->tally[why], times, now_us(CLOCK_MONOTONIC));
+    uint64_t n = tally_add(&s->tally[why], times, now);
 
     if (n)
         v4l2cap_say(s->o->device, "%" PRIu64 " frame%s %s", n, n == 1 ? "" : "s", reasons[why]);
+}
+
+static void tell(struct session *s, enum reason why, uint64_t times)
+{
+    tell_at(s, why, times, now_us(CLOCK_MONOTONIC));
+}
+
+/* At the end, what was not worth a line yet. */
+static void tell_rest(struct session *s)
+{
+    for (unsigned why = 0; why < REASONS; why++)
+        tell_at(s, (enum reason)why, 0, UINT64_MAX);
 }
 
 /* --- Capture time --- */
@@ -359,6 +371,8 @@ int v4l2cap_run(struct device *d, const struct v4l2cap_options *o)
         status = turn(&s);
     int late = last_words(&s);
     outlet_close(&s.out);
+    if (v4l2cap_stop || s.units == o->frames) /* not for a reader that has gone: that is no news */
+        tell_rest(&s);
     if (status < 0)
         status = EXIT_CLEAN;
     return status == EXIT_CLEAN && late > 0 ? late : status;
