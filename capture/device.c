@@ -169,7 +169,7 @@ static int map_one(struct device *d, unsigned index)
         return -1;
     int planar = d->type == V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE;
     size_t len = planar ? plane.length : b.length;
-    off_t at = planar ? plane.m.mem_offset : b.m.offset;
+    off_t at = (off_t)(planar ? plane.m.mem_offset : b.m.offset);
     d->call = "mmap";
     void *p = mmap(NULL, len, PROT_READ, MAP_SHARED, d->fd, at);
     if (p == MAP_FAILED)
