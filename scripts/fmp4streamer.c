@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "capture/exit.h"
+#include "scripts/children.h"
 #include "scripts/config.h"
 #include "scripts/journal.h"
 #include "scripts/plan.h"
@@ -95,19 +96,30 @@ static size_t read_conf(const char *path, char *text, size_t size)
     return length;
 }
 
-/* Says every mistake. Returns 0, or -1 when there is one. */
-static int configure(void)
+/* Says every mistake. Returns 0, or -1 when there is one: what there was before still counts. */
+static int configure(struct config *config)
 {
     static char text[CONFIG_BYTES + 1];
     const char *path = conf_path();
     size_t length = read_conf(path, text, sizeof text);
     const struct config_mistakes *m = &app.mistakes;
-    if (config_read(&app.config, text, length, &app.mistakes) == 0)
+    if (config_read(config, text, length, &app.mistakes) == 0)
         return 0;
     for (size_t i = 0; i < m->count && i < CONFIG_MISTAKES; i++)
         fprintf(stderr, "fmp4streamer: %s:%u: %s\n", path, m->list[i].line, m->list[i].text);
     if (m->count > CONFIG_MISTAKES)
         fprintf(stderr, "fmp4streamer: %s: %zu more mistakes\n", path, m->count - CONFIG_MISTAKES);
+    return -1;
+}
+
+static int make_plan(struct plan *plan, const struct config *config)
+{
+    char www[PATH_MAX];
+    snprintf(www, sizeof www, "%s/www", app.tree.data);
+    if (plan_make(plan, config, www) == 0)
+        return 0;
+    fprintf(stderr, "fmp4streamer: %s: too many or too long arguments\n",
+            plan->service[plan->count].name);
     return -1;
 }
 
@@ -211,35 +223,12 @@ static void lay_out(void)
         open_journal(i);
 }
 
-/* A child in a session of its own: Ctrl-C is for this program, which ends the others in order. */
-static pid_t spawn(const char *const *argv, int quiet)
-{
-    pid_t parent = getpid(), pid = fork();
-    if (pid != 0)
-        return pid;
-    sigset_t none;
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    setsid();
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != parent)
-        _exit(EXIT_AGAIN);
-    dup2(null, STDIN_FILENO);
-    dup2(quiet ? null : STDERR_FILENO, STDOUT_FILENO);
-    if (quiet)
-        dup2(null, STDERR_FILENO);
-    execvp(argv[0], (char *const *)(uintptr_t)argv);
-    fprintf(stderr, "fmp4streamer: %s: %s\n", argv[0], strerror(errno));
-    _exit(EXIT_USAGE);
-}
-
 static void start_supervisor(void)
 {
     char scan[PATH_MAX];
     const char *const argv[] = {"s6-svscan", scan, NULL};
     snprintf(scan, sizeof scan, "%s/service", app.tree.dir);
-    app.supervisor = spawn(argv, 0);
+    app.supervisor = children_start(argv, 0);
     if (app.supervisor < 0)
         fail(EXIT_AGAIN, "fork", strerror(errno));
     app.ready = 0;
@@ -247,28 +236,73 @@ static void start_supervisor(void)
     app.next_try = app.started + READY_TRY_MS;
 }
 
-/* Kills whatever of the tree is left. Orphans are this program's children, whatever they were. */
 static void kill_rest(void)
 {
-    char path[64], text[4096];
-    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
-    while (waitpid(-1, NULL, WNOHANG) >= 0) {
-        const struct timespec little = {.tv_nsec = 5000000};
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
-        if (fd >= 0)
-            close(fd);
-        text[n > 0 ? n : 0] = 0;
-        for (char *p = text, *next; *p; p = next) {
-            long pid = strtol(p, &next, 10);
-            if (pid <= 1)
-                break;
-            kill((pid_t)pid, SIGKILL);
-            next += *next == ' ';
-        }
-        nanosleep(&little, NULL);
-    }
+    children_kill();
     app.supervisor = app.waiter = 0;
+}
+
+/* --- a changed file --- */
+
+static const struct service *find(const struct plan *plan, const char *name)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (strcmp(plan->service[i].name, name) == 0)
+            return &plan->service[i];
+    return NULL;
+}
+
+static void s6(const char *tool, const char *options, const char *name)
+{
+    char path[PATH_MAX];
+    const char *const argv[] = {tool, options, path, NULL};
+    snprintf(path, sizeof path, "%s/service%s%s", app.tree.dir, name ? "/" : "", name ? name : "");
+    children_start(argv, 0);
+}
+
+/* Only what is other than before is touched: the rest does not notice. A service's log goes and
+ * comes with it. */
+static void apply(const struct plan *old)
+{
+    for (size_t i = 0; i < old->count; i++)
+        if (!find(&app.plan, old->service[i].name) && !strchr(old->service[i].name, '/') &&
+            tree_remove(&app.tree, old->service[i].name) < 0)
+            tree_failed();
+    for (size_t i = 0; i < app.plan.count; i++) {
+        const struct service *s = &app.plan.service[i], *was = find(old, s->name);
+        if (was && args_equal(&was->args, &s->args))
+            continue;
+        if ((was ? tree_change(&app.tree, s) : tree_add(&app.tree, s)) < 0)
+            tree_failed();
+        if (was)
+            s6("s6-svc", "-r", s->name);
+    }
+    s6("s6-svscanctl", "-an", NULL);
+}
+
+static void reload(void)
+{
+    static struct config config;
+    static struct plan old;
+    int fds[PLAN_SERVICES];
+    if (app.supervisor == 0 || configure(&config) < 0)
+        return;
+    old = app.plan;
+    if (make_plan(&app.plan, &config) < 0) {
+        app.plan = old;
+        return;
+    }
+    app.config = config;
+    apply(&old);
+    /* The new ones first: who writes to a fifo that nobody has open is killed. */
+    for (size_t i = 0; i < old.count; i++)
+        fds[i] = app.journal[i].fd;
+    for (size_t i = 0; i < app.plan.count; i++)
+        open_journal(i);
+    for (size_t i = 0; i < old.count; i++)
+        close(fds[i]);
+    app.ready = 0;
+    app.next_try = now_ms() + READY_TRY_MS;
 }
 
 /* --- the loop --- */
@@ -288,7 +322,7 @@ static void start_waiter(void)
     char web[PATH_MAX];
     const char *const argv[] = {"s6-svwait", "-U", web, NULL};
     snprintf(web, sizeof web, "%s/service/web", app.tree.dir);
-    app.waiter = spawn(argv, 1);
+    app.waiter = children_start(argv, 1);
 }
 
 static void child_ended(pid_t pid, int status)
@@ -303,9 +337,9 @@ static void child_ended(pid_t pid, int status)
         app.supervisor = 0;
         if (app.stopping)
             return;
+        if (WIFEXITED(status) && WEXITSTATUS(status) == CHILDREN_NO_PROGRAM)
+            fail(EXIT_USAGE, "s6-svscan", "cannot be run: is s6 installed?");
         fprintf(stderr, "fmp4streamer: s6-svscan ended: starting all again\n");
-        if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_USAGE)
-            fail(EXIT_USAGE, "s6-svscan", "cannot be started: is s6 installed?");
         kill_rest();
         for (size_t i = 0; i < app.plan.count; i++)
             close(app.journal[i].fd);
@@ -330,7 +364,9 @@ static void read_signal(void)
     pid_t pid;
     if (read(app.signals, &info, sizeof info) != sizeof info)
         return;
-    if (info.ssi_signo != SIGCHLD)
+    if (info.ssi_signo == SIGHUP && !app.stopping)
+        reload();
+    else if (info.ssi_signo != SIGCHLD)
         stop();
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
         child_ended(pid, status);
@@ -385,12 +421,11 @@ static void take_signals(void)
 
 static int run(void)
 {
-    char pid[16], www[PATH_MAX];
+    char pid[16];
     find_installed();
     find_run_dir();
-    snprintf(www, sizeof www, "%s/www", app.tree.data);
-    if (plan_make(&app.plan, &app.config, www) < 0)
-        fail(EXIT_USAGE, app.plan.service[app.plan.count].name, "too many or too long arguments");
+    if (make_plan(&app.plan, &app.config) < 0)
+        return EXIT_USAGE;
     take_lock();
     take_signals();
     if (setpriority(PRIO_PROCESS, 0, app.config.priority) < 0)
@@ -410,6 +445,10 @@ int main(int argc, char **argv)
 {
     int c;
     char option[] = "-?";
+    /* Whatever of the standard three is closed must not become another file's number. */
+    while ((c = open("/dev/null", O_RDWR)) >= 0 && c <= STDERR_FILENO)
+        ;
+    close(c);
     opterr = 0;
     while ((c = getopt(argc, argv, "+:c:hV")) != -1) {
         switch (c) {
@@ -432,7 +471,7 @@ int main(int argc, char **argv)
         fail(EXIT_USAGE, argv[optind + 1], "one argument too many (-h shows the usage)");
     if (strcmp(verb, "run") != 0 && strcmp(verb, "check") != 0)
         fail(EXIT_USAGE, verb, "neither run nor check (-h shows the usage)");
-    if (configure() < 0)
+    if (configure(&app.config) < 0)
         return EXIT_USAGE;
     return strcmp(verb, "run") == 0 ? run() : EXIT_CLEAN;
 }

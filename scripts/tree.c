@@ -117,14 +117,15 @@ int tree_change(struct tree *tree, const struct service *s)
                                                     : write_file(tree, s->args.text, s->args.used);
 }
 
-/* What runs there has it as its working directory until it is told to end: it goes at the end. */
+/* What runs there has it as its working directory until it has ended, while another service of the
+ * name may come: so it keeps a name of its own, and goes at the end. */
 int tree_remove(struct tree *tree, const char *name)
 {
     char from[PATH_MAX];
     if (at(tree, "service/%s", name) < 0)
         return -1;
     memcpy(from, tree->path, sizeof from);
-    if (at(tree, "service/.%s", name) < 0 || remove_all(tree->path) < 0)
+    if (at(tree, "service/.gone-%u", tree->gone++) < 0)
         return -1;
     return rename(from, tree->path);
 }

@@ -21,6 +21,7 @@ struct tree {
     char dir[PATH_MAX / 2];  /* the run directory */
     char data[PATH_MAX / 2]; /* where the installed run and finish are */
     char path[PATH_MAX];     /* what failed */
+    unsigned gone;           /* services taken out so far */
 };
 
 /* Each returns 0, or -1 with errno and tree->path. */

@@ -236,6 +236,41 @@ def flood():
     a.remove()
 
 
+def changed():
+    """SIGHUP: only what is other than before is touched."""
+    def conf(a, text):
+        with open(a.conf, "w", encoding="utf-8") as f:
+            f.write(f"[server]\nlisten = 127.0.0.1\nport = {a.port}\n" + text)
+        a.process.send_signal(signal.SIGHUP)
+    first, second = "[/dev/a]\nname = a\ncommand = testcard -g 15\n", "[/dev/b]\nname = b\ncommand = testcard\n"
+    a = Appliance(first + second)
+    v = Viewer(a)
+    wait_for(lambda: v.times)
+    pids = a.pids()
+    conf(a, first + second + "nonsense\n")
+    ok(wait_for(lambda: ":10: " in a.said()), "a mistake is said")
+    time.sleep(0.5)
+    ok(a.pids() == pids and not v.ended, "and nothing changes")
+    conf(a, first + second.replace("testcard", "testcard -s 320x240"))
+    ok(wait_for(lambda: sorted(set(pids) - set(a.pids())) and len(a.pids()) == len(pids)), "one camera's command changes")
+    time.sleep(0.5)
+    gone = [pids[pid] for pid in set(pids) - set(a.pids())]
+    ok(gone == ["ondemand"] and not v.ended, f"only that service starts anew: {gone}")
+    s, (_, _, body) = a.request("/b/raw.mp4")
+    ok(b"\x01\x40\x00\xf0" in body + s.recv(65536), "and has the new size")
+    s.close()
+    conf(a, first)
+    ok(wait_for(lambda: a.names().count("ondemand") == 1 and a.names().count("ringput") == 1, 10),
+       "a camera that is no longer in the file ends")
+    conf(a, first + second)
+    s, (status, _, _) = a.request("/b/raw.mp4")
+    ok(status == 200 and a.names().count("ondemand") == 2, "and is there again when it is")
+    s.close()
+    v.close()
+    ok(a.stop() == 0 and not a.pids(), "all ends")
+    a.remove()
+
+
 def usage():
     def run(*args, conf=None):
         with tempfile.NamedTemporaryFile("w", suffix=".conf") as f:
@@ -258,7 +293,7 @@ def usage():
        all(line.startswith("fmp4streamer: " + w) for line, w in zip(lines, want)), f"check says every mistake: {lines}")
 
 
-parts = [usage, tree, kills, root_killed, failing, data_only, flood]
+parts = [usage, tree, changed, kills, root_killed, failing, data_only, flood]
 if not shutil.which("s6-svscan"):
     sys.exit("s6 is not installed")
 for part in parts:
