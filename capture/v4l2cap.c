@@ -2,15 +2,19 @@
 #include "capture/v4l2cap.h"
 #include "capture/exit.h"
 #include "capture/number.h"
+#include "capture/v4l2conf.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 static const char usage[] =
-    "usage: v4l2cap [-d device] [-s WxH] [-r fps] [-f FOURCC] [-c control=value]... [-n frames]\n"
-    "       v4l2cap -l [-d device] [-c control=value]...\n"
+    "usage: v4l2cap [-d device] [-s WxH] [-r fps] [-f FOURCC] [-c control=value]... [-F conf]\n"
+    "               [-n frames]\n"
+    "       v4l2cap -l [-d device] [-c control=value]... [-F conf]\n"
     "       v4l2cap -L [-d device]\n"
     "       v4l2cap -h | -V\n";
 
@@ -92,6 +96,9 @@ static void parse_option(struct v4l2cap_options *o, int c, const char *option)
             bad_option("-c", optarg, "more than 64 of them");
         o->control[o->controls++] = optarg;
         break;
+    case 'F':
+        o->conf = optarg;
+        break;
     case 'l':
     case 'L':
         if (o->mode && o->mode != c)
@@ -116,13 +123,57 @@ static void parse_option(struct v4l2cap_options *o, int c, const char *option)
     }
 }
 
+static size_t read_file(const char *path, char *text, size_t size)
+{
+    size_t length = 0;
+    ssize_t n;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        bad_option("-F", path, strerror(errno));
+    while ((n = read(fd, text + length, size - length)) > 0)
+        length += (size_t)n;
+    if (n < 0)
+        bad_option("-F", path, strerror(errno));
+    if (length == size)
+        bad_option("-F", path, "larger than 64 KiB");
+    close(fd);
+    return length;
+}
+
+/* The file's controls go before those of -c, which so have the last word; so have -s and -r. */
+static void read_conf(struct v4l2cap_options *o)
+{
+    static char text[V4L2CONF_BYTES + 1];
+    static struct v4l2conf conf;
+    size_t length = read_file(o->conf, text, sizeof text);
+
+    if (v4l2conf_read(&conf, text, length, o->device) < 0) {
+        fprintf(stderr, "v4l2cap: %s:%u: %s\n", o->conf, conf.line, conf.why);
+        exit(EXIT_USAGE);
+    }
+    if (!conf.found)
+        fprintf(stderr, "v4l2cap: %s: no section [%s]\n", o->conf, o->device);
+    if (o->controls + conf.controls > V4L2CAP_CONTROLS)
+        bad_option("-F", o->conf, "with -c more than 64 controls");
+    memmove(o->control + conf.controls, o->control, o->controls * sizeof *o->control);
+    memcpy(o->control, conf.control, conf.controls * sizeof *o->control);
+    o->controls += conf.controls;
+    if (!o->size_given && conf.width)
+        o->width = conf.width;
+    if (!o->size_given && conf.height)
+        o->height = conf.height;
+    if (!o->rate_given && conf.rate_given)
+        o->rate = conf.rate;
+}
+
 static void parse(struct v4l2cap_options *o, int argc, char **argv)
 {
     int c;
 
     *o = (struct v4l2cap_options){.width = 640, .height = 480, .rate = {30, 1}};
     opterr = 0;
-    while ((c = getopt(argc, argv, "+:d:s:r:f:c:n:lLhV")) != -1) {
+    while ((c = getopt(argc, argv, "+:d:s:r:f:c:F:n:lLhV")) != -1) {
         char option[] = {'-', (char)optopt, 0};
         parse_option(o, c, option);
     }
@@ -132,8 +183,10 @@ static void parse(struct v4l2cap_options *o, int argc, char **argv)
         o->device = "/dev/video0";
     if (o->mode && (o->size_given || o->rate_given || o->fourcc || o->frames))
         bad_option("-l or -L", "with -s, -r, -f or -n", "only lists");
-    if (o->mode == 'L' && o->controls)
-        bad_option("-L", "with -c", "only lists");
+    if (o->mode == 'L' && (o->controls || o->conf))
+        bad_option("-L", "with -c or -F", "only lists");
+    if (o->conf)
+        read_conf(o);
 }
 
 int main(int argc, char **argv)

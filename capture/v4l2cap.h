@@ -18,6 +18,7 @@ enum {
 struct v4l2cap_options {
     int mode;           /* 'l', 'L'; 0: stream */
     const char *device; /* -L: NULL for all */
+    const char *conf;   /* -F; NULL: none */
     unsigned width, height;
     struct rate rate;
     int size_given, rate_given;      /* not the defaults */

@@ -22,11 +22,13 @@
 #include "scripts/children.h"
 #include "scripts/config.h"
 #include "scripts/journal.h"
+#include "scripts/places.h"
 #include "scripts/plan.h"
 #include "scripts/tree.h"
 
 #define USAGE                                                                                      \
     "usage: fmp4streamer [-c conf] [run | check]\n"                                                \
+    "       fmp4streamer [-c conf] -l\n"                                                           \
     "       fmp4streamer -h | -V\n"
 #define CONF_HERE   "fmp4streamer.conf"
 #define CONF_SYSTEM "/etc/fmp4streamer/fmp4streamer.conf"
@@ -125,47 +127,16 @@ static int make_plan(struct plan *plan, const struct config *config)
 
 /* --- where things are --- */
 
-/* The tools are beside this program, or on the PATH; the scripts and the page are in
- * $FMP4STREAMER_DATA, or installed in ../share/fmp4streamer. */
-static void find_installed(void)
+static void find_places(void)
 {
-    char path[PATH_MAX], search[3 * PATH_MAX];
-    const char *data = getenv("FMP4STREAMER_DATA"), *old = getenv("PATH");
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (n <= 0)
-        fail(EXIT_USAGE, "/proc/self/exe", strerror(errno));
-    path[n] = 0;
-    *strrchr(path, '/') = 0;
-    snprintf(search, sizeof search, "%s:%s/../libexec/fmp4streamer:%s", path, path,
-             old ? old : "/usr/local/bin:/usr/bin:/bin");
-    setenv("PATH", search, 1);
-    if (!data || !*data) {
-        snprintf(search, sizeof search, "%s/../share/fmp4streamer", path);
-        data = search;
-    }
-    if (!realpath(data, path) || strlen(path) >= sizeof app.tree.data)
-        fail(EXIT_USAGE, data, strerror(errno));
-    memcpy(app.tree.data, path, strlen(path) + 1);
-}
-
-static void find_run_dir(void)
-{
-    const char *given = getenv("FMP4STREAMER_RUN"), *user = getenv("XDG_RUNTIME_DIR");
-    char path[PATH_MAX];
-    if (given && *given)
-        snprintf(path, sizeof path, "%s", given);
-    else if (geteuid() == 0)
-        snprintf(path, sizeof path, "/run/fmp4streamer");
-    else if (user && *user)
-        snprintf(path, sizeof path, "%s/fmp4streamer", user);
-    else
+    char path[PATH_MAX] = "";
+    if (places_data(path, app.tree.data, sizeof app.tree.data) < 0)
+        fail(EXIT_USAGE, path, strerror(errno));
+    if (places_run(path, app.tree.dir, sizeof app.tree.dir) == 0)
+        return;
+    if (!*path)
         fail(EXIT_USAGE, "XDG_RUNTIME_DIR", "not set; FMP4STREAMER_RUN can name a directory");
-    if (mkdir(path, 0755) < 0 && errno != EEXIST)
-        fail(EXIT_AGAIN, path, strerror(errno));
-    char real[PATH_MAX];
-    if (!realpath(path, real) || strlen(real) >= sizeof app.tree.dir)
-        fail(EXIT_AGAIN, path, strerror(errno));
-    memcpy(app.tree.dir, real, strlen(real) + 1);
+    fail(EXIT_AGAIN, path, strerror(errno));
 }
 
 /* Two locks on one file. The first, which is not inherited, says who runs the appliance. The
@@ -422,8 +393,7 @@ static void take_signals(void)
 static int run(void)
 {
     char pid[16];
-    find_installed();
-    find_run_dir();
+    find_places();
     if (make_plan(&app.plan, &app.config) < 0)
         return EXIT_USAGE;
     take_lock();
@@ -441,17 +411,44 @@ static int run(void)
     return EXIT_CLEAN;
 }
 
+/* The controls of every camera that v4l2cap reads, each device under its section's heading. */
+static int list_controls(void)
+{
+    int worst = EXIT_CLEAN;
+    for (size_t i = 0; i < app.config.count; i++) {
+        const struct config_camera *camera = &app.config.camera[i];
+        int status;
+        if (camera->has_command)
+            continue;
+        printf("[%s]\n", camera->device);
+        fflush(stdout);
+        pid_t pid = fork();
+        if (pid == 0) {
+            execlp("v4l2cap", "v4l2cap", "-l", "-d", camera->device, (char *)NULL);
+            fail(EXIT_USAGE, "v4l2cap", strerror(errno));
+        }
+        if (pid < 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
+            return EXIT_AGAIN;
+        if (WEXITSTATUS(status) > worst)
+            worst = WEXITSTATUS(status);
+    }
+    return worst;
+}
+
 int main(int argc, char **argv)
 {
-    int c;
+    int c, list = 0;
     char option[] = "-?";
     /* Whatever of the standard three is closed must not become another file's number. */
     while ((c = open("/dev/null", O_RDWR)) >= 0 && c <= STDERR_FILENO)
         ;
     close(c);
     opterr = 0;
-    while ((c = getopt(argc, argv, "+:c:hV")) != -1) {
+    while ((c = getopt(argc, argv, "+:c:lhV")) != -1) {
         switch (c) {
+        case 'l':
+            list = 1;
+            break;
         case 'c':
             app.conf = optarg;
             break;
@@ -467,11 +464,15 @@ int main(int argc, char **argv)
         }
     }
     const char *verb = optind < argc ? argv[optind] : "run";
-    if (optind + 1 < argc)
-        fail(EXIT_USAGE, argv[optind + 1], "one argument too many (-h shows the usage)");
+    if (optind + 1 - list < argc)
+        fail(EXIT_USAGE, argv[argc - 1], "one argument too many (-h shows the usage)");
     if (strcmp(verb, "run") != 0 && strcmp(verb, "check") != 0)
         fail(EXIT_USAGE, verb, "neither run nor check (-h shows the usage)");
     if (configure(&app.config) < 0)
         return EXIT_USAGE;
+    if (places_tools() < 0)
+        fail(EXIT_USAGE, "/proc/self/exe", strerror(errno));
+    if (list)
+        return list_controls();
     return strcmp(verb, "run") == 0 ? run() : EXIT_CLEAN;
 }

@@ -32,6 +32,14 @@ is "$("$check" mp4 "$work/out" "$work/out.mp4")" 'times 450 equal 450' \
 is $? 0 'another size and rate'
 is "$(cat "$work/err")" '' 'which it has'
 is "$("$check" same "$work/large" "$work/out")" 'units 20 strange 0 jumps 0 broken 0' 'is that size'
+printf '[server]\nport=x\n[/dev/video0]\nwidth=1280\nheight=720\nfps=15\nname=a\nBrightness=7\n' >"$work/conf"
+"$cap" -F "$work/conf" -n 20 2>"$work/err" >"$work/out"
+is "$? $(cat "$work/err")" '0 ' 'size, rate and a control from a file'
+is "$("$check" same "$work/large" "$work/out")" 'units 20 strange 0 jumps 0 broken 0' 'is that size'
+is "$(v4l2-ctl -d /dev/video0 -C brightness)" 'brightness: 7' 'and the control is set'
+"$cap" -F "$work/conf" -s 640x480 -c brightness=9 -n 20 2>"$work/err" >"$work/out"
+like "$("$check" same "$work/small" "$work/out")" 'units 20 strange 0' 'options count for more'
+is "$(v4l2-ctl -d /dev/video0 -C brightness)" 'brightness: 9' 'also for a control'
 "$cap" -s 800x600 -r 25 -n 3 2>"$work/err" >"$work/out"
 is $? 0 'a size and rate it does not have'
 said 1 '^v4l2cap: /dev/video0: gives [0-9]+x[0-9]+ at 30 frames/s, not 800x600 at 25$' 'substituted'

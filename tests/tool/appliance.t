@@ -263,9 +263,11 @@ def changed():
     ok(wait_for(lambda: a.names().count("ondemand") == 1 and a.names().count("ringput") == 1, 10),
        "a camera that is no longer in the file ends")
     conf(a, first + second)
-    s, (status, _, _) = a.request("/b/raw.mp4")
-    ok(status == 200 and a.names().count("ondemand") == 2, "and is there again when it is")
-    s.close()
+    def answer():
+        s, (status, _, _) = a.request("/b/raw.mp4")
+        s.close()
+        return status
+    ok(wait_for(lambda: answer() == 200, 10) and a.names().count("ondemand") == 2, "and is there again when it is")
     v.close()
     ok(a.stop() == 0 and not a.pids(), "all ends")
     a.remove()

@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 V4L2CAP = os.path.join(os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build"))), "v4l2cap")
@@ -34,7 +35,7 @@ def usage_errors():
             run = cap("-d", NOWHERE, option, value)
             ok(run.returncode == 100 and run.stdout == b"" and run.stderr.count(b"\n") == 1
                and run.stderr.startswith(f"v4l2cap: {option} {value}: ".encode()), f"{option} '{value}' is refused")
-    for args in (["-q"], ["-n"], ["extra"], ["-l", "-L"], ["-l", "-n", "3"], ["-L", "-s", "1x1"], ["-L", "-c", "a=1"],
+    for args in (["-q"], ["-n"], ["extra"], ["-l", "-L"], ["-l", "-n", "3"], ["-L", "-s", "1x1"], ["-L", "-c", "a=1"], ["-L", "-F", "x"],
                  ["-c", "a=1"] * 65):
         run = cap(*args)
         ok(run.returncode == 100 and run.stderr.count(b"\n") == 1 and run.stdout == b"", f"{' '.join(args[:6])} is refused")
@@ -43,6 +44,28 @@ def usage_errors():
     os.close(terminal)
     os.close(master)
     ok(run.returncode == 100 and run.stderr.count(b"\n") == 1 and b"terminal" in run.stderr, "not to a terminal")
+
+
+def configuration():
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as f:
+        def said(text, *args):
+            f.seek(0)
+            f.truncate()
+            f.write(text)
+            f.flush()
+            run = cap("-d", NOWHERE, "-F", f.name, *args)
+            return run.returncode, run.stderr.decode().replace(f.name, "FILE")
+        absent = f"v4l2cap: {NOWHERE}: not there"
+        status, error = said(f"[{NOWHERE}]\nwidth = 1x\n")
+        ok((status, error) == (100, "v4l2cap: FILE:2: not a number of pixels, 1 to 16384\n"), f"-F: a mistake: {error.strip()}")
+        status, error = said("[server]\nport = x\n")
+        ok(status == 111 and error.startswith(f"v4l2cap: FILE: no section [{NOWHERE}]\n{absent}"), "-F: no such section")
+        status, error = said(f"[{NOWHERE}]\nwidth = 1280\ngain = 1\n")
+        ok(status == 111 and error.startswith(absent), "-F: a section")
+        status, error = said(f"[{NOWHERE}]\ngain = 1\n", *["-c", "a=1"] * 64)
+        ok(status == 100 and error.count("\n") == 1, "-F and -c: too many controls")
+        ok(said("#" * 65537)[0] == 100, "-F: a file that is too large")
+    ok(cap("-F", "/nonexistent").returncode == 100, "-F: no such file")
 
 
 def devices():

@@ -1,0 +1,85 @@
+#include "scripts/places.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DIR_MODE = 0755 };
+
+/* The directory of this program. */
+static int own_dir(char *out)
+{
+    ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
+    if (n <= 0)
+        return -1;
+    out[n] = 0;
+    *strrchr(out, '/') = 0;
+    return 0;
+}
+
+int places_tools(void)
+{
+    char dir[PATH_MAX], path[4 * PATH_MAX];
+    const char *old = getenv("PATH");
+    if (own_dir(dir) < 0)
+        return -1;
+    int n = snprintf(path, sizeof path, "%s:%s/../libexec/fmp4streamer:%s", dir, dir,
+                     old && *old ? old : "/usr/local/bin:/usr/bin:/bin");
+    if (n < 0 || (size_t)n >= sizeof path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    return setenv("PATH", path, 1);
+}
+
+static int real(const char *path, char *out, size_t size)
+{
+    char full[PATH_MAX];
+    if (!realpath(path, full))
+        return -1;
+    if (strlen(full) >= size) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(out, full, strlen(full) + 1);
+    return 0;
+}
+
+int places_data(char *tried, char *out, size_t size)
+{
+    char dir[PATH_MAX];
+    const char *given = getenv("FMP4STREAMER_DATA");
+    if (given && *given)
+        snprintf(tried, PATH_MAX, "%s", given);
+    else if (own_dir(dir) == 0)
+        snprintf(tried, PATH_MAX, "%.*s/../share/fmp4streamer", PATH_MAX / 2, dir);
+    else
+        return -1;
+    return real(tried, out, size);
+}
+
+int places_run(char *tried, char *out, size_t size)
+{
+    const char *given = getenv("FMP4STREAMER_RUN"), *user = getenv("XDG_RUNTIME_DIR");
+    struct stat st;
+    tried[0] = 0;
+    if (given && *given)
+        snprintf(tried, PATH_MAX, "%s", given);
+    else if (geteuid() == 0)
+        snprintf(tried, PATH_MAX, "/run/fmp4streamer");
+    else if (user && *user)
+        snprintf(tried, PATH_MAX, "%.*s/fmp4streamer", PATH_MAX / 2, user);
+    else
+        return -1;
+    if ((mkdir(tried, DIR_MODE) < 0 && errno != EEXIST) || stat(tried, &st) < 0)
+        return -1;
+    if (st.st_uid != geteuid()) {
+        errno = EPERM;
+        return -1;
+    }
+    return real(tried, out, size);
+}
