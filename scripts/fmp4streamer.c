@@ -2,8 +2,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <ifaddrs.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -278,12 +282,27 @@ static void reload(void)
 
 /* --- the loop --- */
 
-static void tell_where(void)
+static void tell_address(const char *host)
 {
-    const char *host = *app.config.listen ? app.config.listen : "localhost";
     int v6 = strchr(host, ':') && *host != '[';
     printf("fmp4streamer: http://%s%s%s:%u/\n", v6 ? "[" : "", host, v6 ? "]" : "",
            app.config.port);
+}
+
+/* Every address that another machine may know this one by, where it listens on all. */
+static void tell_where(void)
+{
+    struct ifaddrs *all = NULL;
+    char host[INET6_ADDRSTRLEN];
+    tell_address(*app.config.listen ? app.config.listen : "localhost");
+    if (!*app.config.listen && getifaddrs(&all) == 0)
+        for (const struct ifaddrs *i = all; i; i = i->ifa_next)
+            if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET &&
+                !(i->ifa_flags & IFF_LOOPBACK) &&
+                getnameinfo(i->ifa_addr, sizeof(struct sockaddr_in), host, sizeof host, NULL, 0,
+                            NI_NUMERICHOST) == 0)
+                tell_address(host);
+    freeifaddrs(all);
     fflush(stdout);
 }
 
