@@ -2,7 +2,8 @@
 # usage: guest.t [name...]
 # The camera tests, in a virtual machine that has cameras: every script tests/guest/*.sh, or those
 # named. What they find comes out here, numbered and under their names. Scripts with the same
-# "# run: OPTIONS" line, or none, share one start of the machine.
+# "# run: OPTIONS" line, or none, share a start of the machine; as many machines run at a time as this
+# one has processors, since they wait for frames most of the time.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 export BUILD=${BUILD:-build}
@@ -48,25 +49,30 @@ number() {
     done
 }
 
-# boot OPTIONS SCRIPT...
+# boot RECORD OPTIONS SCRIPT...: runs the scripts and keeps what comes out, and the machine's status
 boot() {
-    local options seconds=$((30 + script_seconds * ($# - 1)))
-    read -ra options <<<"$1"
-    shift
-    ended=0
+    local record=$1 options seconds=$((30 + script_seconds * ($# - 2)))
+    read -ra options <<<"$2"
+    shift 2
     # shellcheck disable=SC2016  # it is for the guest's shell
-    number < <(tests/guest/run -t "$seconds" "${options[@]}" bash -c '
+    tests/guest/run -t "$seconds" "${options[@]}" bash -c '
         seconds=$1
         shift
         for script; do
             echo "# begin $(basename "$script" .sh)"
             timeout "$seconds" "$script"
             echo "# end $?"
-        done' bash "$script_seconds" "$@")
-    wait $!
-    check $? "the guest ended by itself"
-    [ "$ended" = $# ]
-    check $? "$ended of $# scripts ended"
+        done' bash "$script_seconds" "$@" >"$record"
+    echo $? >"$record.status"
+}
+
+# judge RECORD COUNT: what came out of a start of the machine with so many scripts
+judge() {
+    ended=0
+    number <"$1"
+    check "$(cat "$1.status")" "the guest ended by itself"
+    [ "$ended" = "$2" ]
+    check $? "$ended of $2 scripts ended"
 }
 
 tests/guest/build >&2
@@ -85,9 +91,28 @@ for script in tests/guest/*.sh; do
     group[" $(sed -n 's/^# run: //p' "$script")"]+=" $script"
 done
 [ "$status" = 0 ] || group=()
+records=$(mktemp -d)
+trap 'rm -rf "$records"' EXIT
+machines=$(nproc)
+count=()
 for options in "${!group[@]}"; do
     read -ra scripts <<<"${group[$options]}"
-    boot "$options" "${scripts[@]}"
+    # Dealt out like cards: neighbours by name are alike long.
+    for ((i = 0; i < machines && i < ${#scripts[@]}; i++)); do
+        hand=()
+        for ((j = i; j < ${#scripts[@]}; j += machines)); do
+            hand+=("${scripts[j]}")
+        done
+        while [ "$(jobs -rp | wc -l)" -ge "$machines" ]; do
+            wait -n
+        done
+        boot "$records/${#count[@]}" "$options" "${hand[@]}" &
+        count+=("${#hand[@]}")
+    done
+done
+wait
+for i in "${!count[@]}"; do
+    judge "$records/$i" "${count[i]}"
 done
 echo "1..$n"
 [ "$failed" = 0 ] && [ "$n" -gt 1 ]
