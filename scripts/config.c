@@ -1,5 +1,6 @@
 #include "scripts/config.h"
 
+#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@ enum {
     DEFAULT_PORT = 8000,
     PRIORITY_MAX = 19,
     PRIORITY_MIN = -20,
+    SHOWN_MAX = 60, /* bytes of a value in a message */
 };
 
 enum section { NOWHERE, SERVER, CAMERA };
@@ -40,9 +42,20 @@ static void mistake(struct reader *r, unsigned line, const char *format, ...)
     va_end(list);
 }
 
+/* A value in a message: one line of what can be read, and not all of a long one. */
+static const char *shown(const char *value, char *out)
+{
+    size_t n = 0;
+    for (; value[n] && n < SHOWN_MAX; n++)
+        out[n] = (unsigned char)value[n] < ' ' || value[n] == 127 ? '?' : value[n];
+    snprintf(out + n, 4, "%s", value[n] ? "..." : "");
+    return out;
+}
+
 static void wrong(struct reader *r, const char *value, const char *want)
 {
-    mistake(r, r->line, "%s = %s: %s", r->key, value, want);
+    char text[SHOWN_MAX + 4];
+    mistake(r, r->line, "%s = %s: %s", r->key, shown(value, text), want);
 }
 
 static void set_side(struct reader *r, const char *value, unsigned *side)
@@ -109,7 +122,7 @@ static int name_ok(const char *name)
     static const char allowed[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
     size_t n = strlen(name);
-    return n > 0 && n <= CONFIG_NAME_MAX && strspn(name, allowed) == n;
+    return n > 0 && n <= CONFIG_NAME_MAX && name[0] != '-' && strspn(name, allowed) == n;
 }
 
 /* A camera's name is a service's and a path's: one that the others have must not be taken. */
@@ -117,7 +130,7 @@ static void set_name(struct reader *r, const char *value)
 {
     static const char *const taken[] = {"web", "tls"};
     if (!name_ok(value)) {
-        wrong(r, value, "not 1 to 32 letters, digits, _ or -");
+        wrong(r, value, "not 1 to 32 letters, digits, _ or -, the first no -");
         return;
     }
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
@@ -155,10 +168,20 @@ static void not_yet(struct reader *r, const char *value)
 static void set_listen(struct reader *r, const char *value)
 {
     struct config *c = r->config;
-    if (strlen(value) >= sizeof c->listen)
-        mistake(r, r->line, "listen: too long");
+    struct in6_addr address;
+    size_t n = strlen(value);
+    char bare[sizeof c->listen];
+    int brackets = n > 1 && value[0] == '[' && value[n - 1] == ']';
+    if (n >= sizeof c->listen) {
+        wrong(r, value, "too long");
+        return;
+    }
+    snprintf(bare, sizeof bare, "%.*s", (int)n - 2 * brackets, value + brackets);
+    if (n && inet_pton(AF_INET6, bare, &address) != 1 &&
+        (brackets || inet_pton(AF_INET, bare, &address) != 1))
+        wrong(r, value, "not an address in numbers, such as 127.0.0.1 or ::1; empty is all");
     else
-        strncpy(c->listen, value, sizeof c->listen - 1);
+        snprintf(c->listen, sizeof c->listen, "%s", bare);
 }
 
 static void set_port(struct reader *r, const char *value)

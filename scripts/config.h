@@ -37,7 +37,7 @@ struct config_camera {
 };
 
 struct config {
-    char listen[256]; /* empty: all addresses */
+    char listen[64]; /* in numbers, IPv6 without brackets; empty: all addresses */
     unsigned port;
     int priority; /* nice value, -20 to 19 */
     size_t count;

@@ -2,12 +2,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <ifaddrs.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <net/if.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,12 +19,13 @@
 #include <unistd.h>
 
 #include "capture/exit.h"
-#include "scripts/children.h"
 #include "scripts/config.h"
 #include "scripts/journal.h"
 #include "scripts/places.h"
 #include "scripts/plan.h"
+#include "scripts/show.h"
 #include "scripts/tree.h"
+#include "serve/children.h"
 
 #define USAGE                                                                                      \
     "usage: fmp4streamer [-c conf] [run | check]\n"                                                \
@@ -43,6 +40,7 @@ enum {
     AGAIN_MS = 1000,      /* before a supervisor that died is started again */
     LOCK_WAIT_MS = 10000, /* for the rest of an earlier run to end */
     LOCK_FD_MIN = 10,
+    LOOK_MS = 5000, /* between two looks for processes that lost their parent */
 };
 
 static struct {
@@ -55,9 +53,11 @@ static struct {
     int lock, signals;
     pid_t supervisor, waiter;
     int ready, stopping;
-    int64_t next_try; /* ms; for the waiter, or the supervisor when there is none */
-    int64_t started;  /* ms; the supervisor */
-    int64_t kill_at;  /* ms, while stopping */
+    int64_t next_try;  /* ms; for the waiter, or the supervisor when there is none */
+    int64_t started;   /* ms; the supervisor */
+    int64_t kill_at;   /* ms, while stopping */
+    int64_t next_look; /* ms; for orphans */
+    struct orphans orphans;
 } app;
 
 static _Noreturn void fail(int status, const char *what, const char *why)
@@ -176,13 +176,14 @@ static _Noreturn void tree_failed(void)
     fail(EXIT_AGAIN, app.tree.path, strerror(errno));
 }
 
+/* Without one a service says nothing and does not start: so it says that. */
 static void open_journal(size_t i)
 {
     const char *name = app.plan.service[i].name;
     char camera[PLAN_NAME_MAX + 1];
     int fd = tree_open_log(&app.tree, name);
     if (fd < 0)
-        tree_failed();
+        fprintf(stderr, "fmp4streamer: %s: %s\n", app.tree.path, strerror(errno));
     snprintf(camera, sizeof camera, "%.*s", (int)strcspn(name, "/"), name);
     journal_init(&app.journal[i], fd, camera, app.tree.dir);
 }
@@ -213,7 +214,8 @@ static void start_supervisor(void)
 
 static void kill_rest(void)
 {
-    children_kill();
+    if (children_kill() < 0)
+        fprintf(stderr, "fmp4streamer: some processes do not end\n");
     app.supervisor = app.waiter = 0;
 }
 
@@ -235,24 +237,32 @@ static void s6(const char *tool, const char *options, const char *name)
     children_start(argv, 0);
 }
 
-/* Only what is other than before is touched: the rest does not notice. A service's log goes and
- * comes with it. */
-static void apply(const struct plan *old)
+/* Takes out of the tree what `from` has and `other` has not. A service's log goes with it. */
+static int remove_others(const struct plan *from, const struct plan *other)
 {
-    for (size_t i = 0; i < old->count; i++)
-        if (!find(&app.plan, old->service[i].name) && !strchr(old->service[i].name, '/') &&
-            tree_remove(&app.tree, old->service[i].name) < 0)
-            tree_failed();
+    for (size_t i = 0; i < from->count; i++)
+        if (!find(other, from->service[i].name) && !strchr(from->service[i].name, '/') &&
+            tree_remove(&app.tree, from->service[i].name) < 0 && errno != ENOENT)
+            return -1;
+    return 0;
+}
+
+/* Only what is other than before is touched: the rest does not notice. What is new comes first, as
+ * that is what there may be no room for; nothing has begun then. */
+static int apply(const struct plan *old)
+{
+    for (size_t i = 0; i < app.plan.count; i++)
+        if (!find(old, app.plan.service[i].name) && tree_add(&app.tree, &app.plan.service[i]) < 0)
+            return -1;
     for (size_t i = 0; i < app.plan.count; i++) {
         const struct service *s = &app.plan.service[i], *was = find(old, s->name);
-        if (was && args_equal(&was->args, &s->args))
+        if (!was || args_equal(&was->args, &s->args))
             continue;
-        if ((was ? tree_change(&app.tree, s) : tree_add(&app.tree, s)) < 0)
-            tree_failed();
-        if (was)
-            s6("s6-svc", "-r", s->name);
+        if (tree_change(&app.tree, s) < 0)
+            return -1;
+        s6("s6-svc", "-r", s->name);
     }
-    s6("s6-svscanctl", "-an", NULL);
+    return remove_others(old, &app.plan);
 }
 
 static void reload(void)
@@ -267,8 +277,14 @@ static void reload(void)
         app.plan = old;
         return;
     }
+    if (apply(&old) < 0) {
+        fprintf(stderr, "fmp4streamer: %s: %s\n", app.tree.path, strerror(errno));
+        remove_others(&app.plan, &old);
+        app.plan = old;
+        return;
+    }
     app.config = config;
-    apply(&old);
+    s6("s6-svscanctl", "-an", NULL);
     /* The new ones first: who writes to a fifo that nobody has open is killed. */
     for (size_t i = 0; i < old.count; i++)
         fds[i] = app.journal[i].fd;
@@ -281,30 +297,6 @@ static void reload(void)
 }
 
 /* --- the loop --- */
-
-static void tell_address(const char *host)
-{
-    int v6 = strchr(host, ':') && *host != '[';
-    printf("fmp4streamer: http://%s%s%s:%u/\n", v6 ? "[" : "", host, v6 ? "]" : "",
-           app.config.port);
-}
-
-/* Every address that another machine may know this one by, where it listens on all. */
-static void tell_where(void)
-{
-    struct ifaddrs *all = NULL;
-    char host[INET6_ADDRSTRLEN];
-    tell_address(*app.config.listen ? app.config.listen : "localhost");
-    if (!*app.config.listen && getifaddrs(&all) == 0)
-        for (const struct ifaddrs *i = all; i; i = i->ifa_next)
-            if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET &&
-                !(i->ifa_flags & IFF_LOOPBACK) &&
-                getnameinfo(i->ifa_addr, sizeof(struct sockaddr_in), host, sizeof host, NULL, 0,
-                            NI_NUMERICHOST) == 0)
-                tell_address(host);
-    freeifaddrs(all);
-    fflush(stdout);
-}
 
 /* s6-svwait fails while the service has no supervisor yet, and ends when it is ready. */
 static void start_waiter(void)
@@ -321,7 +313,7 @@ static void child_ended(pid_t pid, int status)
         app.waiter = 0;
         app.ready = WIFEXITED(status) && WEXITSTATUS(status) == 0;
         if (app.ready && !app.stopping)
-            tell_where();
+            show_addresses(&app.config);
         app.next_try = now_ms() + READY_TRY_MS;
     } else if (pid == app.supervisor) {
         app.supervisor = 0;
@@ -343,6 +335,7 @@ static void stop(void)
         return;
     app.stopping = 1;
     app.kill_at = now_ms() + STOP_MS;
+    app.next_look = 0; /* an orphan may hold a pipe whose end somebody waits for */
     if (app.supervisor > 0)
         kill(app.supervisor, SIGTERM);
 }
@@ -364,12 +357,17 @@ static void read_signal(void)
 
 static void what_is_due(int64_t now)
 {
+    if (now >= app.next_look) {
+        const pid_t own[] = {app.supervisor, app.waiter};
+        children_kill_orphans(&app.orphans, own, sizeof own / sizeof *own);
+        app.next_look = now + (app.stopping ? READY_TRY_MS : LOOK_MS);
+    }
     if (app.stopping || now < app.next_try)
         return;
     if (app.supervisor == 0) {
         lay_out();
         start_supervisor();
-    } else if (!app.ready && app.waiter == 0) {
+    } else if (!app.ready && app.waiter <= 0) {
         start_waiter();
     }
 }
@@ -384,7 +382,7 @@ static void loop(void)
         for (size_t i = 0; i < app.plan.count; i++)
             fds[count++] = (struct pollfd){.fd = app.supervisor > 0 ? app.journal[i].fd : -1,
                                            .events = POLLIN};
-        if (poll(fds, count, waiting ? READY_TRY_MS : -1) < 0 && errno != EINTR)
+        if (poll(fds, count, waiting ? READY_TRY_MS : LOOK_MS) < 0 && errno != EINTR)
             fail(EXIT_AGAIN, "poll", strerror(errno));
         for (size_t i = 0; i < app.plan.count; i++)
             if (fds[1 + i].revents & POLLIN)
@@ -398,6 +396,7 @@ static void loop(void)
 static void take_signals(void)
 {
     sigset_t set;
+    signal(SIGPIPE, SIG_IGN); /* a log that nobody reads any more is no reason to end */
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
     sigaddset(&set, SIGTERM);
@@ -430,30 +429,6 @@ static int run(void)
     return EXIT_CLEAN;
 }
 
-/* The controls of every camera that v4l2cap reads, each device under its section's heading. */
-static int list_controls(void)
-{
-    int worst = EXIT_CLEAN;
-    for (size_t i = 0; i < app.config.count; i++) {
-        const struct config_camera *camera = &app.config.camera[i];
-        int status;
-        if (camera->has_command)
-            continue;
-        printf("[%s]\n", camera->device);
-        fflush(stdout);
-        pid_t pid = fork();
-        if (pid == 0) {
-            execlp("v4l2cap", "v4l2cap", "-l", "-d", camera->device, (char *)NULL);
-            fail(EXIT_USAGE, "v4l2cap", strerror(errno));
-        }
-        if (pid < 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
-            return EXIT_AGAIN;
-        if (WEXITSTATUS(status) > worst)
-            worst = WEXITSTATUS(status);
-    }
-    return worst;
-}
-
 int main(int argc, char **argv)
 {
     int c, list = 0;
@@ -462,6 +437,8 @@ int main(int argc, char **argv)
     while ((c = open("/dev/null", O_RDWR)) >= 0 && c <= STDERR_FILENO)
         ;
     close(c);
+    signal(SIGCHLD,
+           SIG_DFL); /* ignored, as it may be by who starts this, it would hide every end */
     opterr = 0;
     while ((c = getopt(argc, argv, "+:c:lhV")) != -1) {
         switch (c) {
@@ -492,6 +469,6 @@ int main(int argc, char **argv)
     if (places_tools() < 0)
         fail(EXIT_USAGE, "/proc/self/exe", strerror(errno));
     if (list)
-        return list_controls();
+        return show_controls(&app.config);
     return strcmp(verb, "run") == 0 ? run() : EXIT_CLEAN;
 }

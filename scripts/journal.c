@@ -1,6 +1,7 @@
 #include "scripts/journal.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,7 +22,12 @@ static void write_line(const struct journal *j, const char *line)
     char old[PATH_MAX + 8], text[PLAN_NAME_MAX + LINES_MAX + 8];
     struct stat st;
     int n = snprintf(text, sizeof text, "%s: %s\n", j->name, line);
-    ssize_t ignored = write(STDERR_FILENO, text, (size_t)n);
+    /* Who reads our errors may have stopped: the services must not wait for him, nor must SIGTERM.
+     */
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    ssize_t ignored = 0;
+    if (poll(&out, 1, 0) > 0 && out.revents & POLLOUT)
+        ignored = write(STDERR_FILENO, text, (size_t)n);
     int fd = open(j->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, LOG_MODE);
     if (fd < 0)
         return;
@@ -34,6 +40,27 @@ static void write_line(const struct journal *j, const char *line)
     close(fd);
 }
 
+/* Returns 1 when one more line may be logged. */
+static int may_log(struct journal *j, int64_t now)
+{
+    char text[64];
+    j->credit += (now - j->credited) * JOURNAL_RATE;
+    j->credited = now;
+    if (j->credit > JOURNAL_BURST * 1000)
+        j->credit = JOURNAL_BURST * 1000;
+    if (j->credit < 1000) {
+        j->left_out++;
+        return 0;
+    }
+    j->credit -= 1000;
+    if (j->left_out) {
+        snprintf(text, sizeof text, "(%u lines were too many)", j->left_out);
+        write_line(j, text);
+        j->left_out = 0;
+    }
+    return 1;
+}
+
 /* A camera that is not plugged in says so every two seconds: once a minute is enough to read. */
 static void log_line(struct journal *j, const char *line, int64_t now)
 {
@@ -42,6 +69,8 @@ static void log_line(struct journal *j, const char *line, int64_t now)
         j->repeated++;
         return;
     }
+    if (!may_log(j, now))
+        return;
     if (j->repeated) {
         snprintf(text, sizeof text, "(the last line came %u times more)", j->repeated);
         write_line(j, text);

@@ -12,6 +12,8 @@
 enum {
     JOURNAL_BYTES = 32768, /* of log/NAME before it becomes log/NAME.old */
     JOURNAL_REPEAT_MS = 60000,
+    JOURNAL_BURST = 500, /* lines at once, */
+    JOURNAL_RATE = 50,   /* and a second */
 };
 
 struct journal {
@@ -22,13 +24,17 @@ struct journal {
     char last[LINES_MAX + 1]; /* the line that was logged last */
     unsigned repeated;        /* how often it came again and was not */
     int64_t logged;           /* ms; when it was */
+    int64_t credit;           /* lines that may be logged now, in thousandths */
+    int64_t credited;         /* ms; up to when they were counted */
+    unsigned left_out;        /* lines that were too many */
 };
 
 /* name: whose lines these are. run: the run directory. */
 void journal_init(struct journal *journal, int fd, const char *name, const char *run);
 
 /* Reads once from journal->fd and logs the lines that are whole. A line that comes again and again
- * is logged every JOURNAL_REPEAT_MS. A log that cannot be written is done without. now: ms. */
+ * is logged every JOURNAL_REPEAT_MS, and no more of them than JOURNAL_RATE and JOURNAL_BURST allow.
+ * A log that cannot be written at once is done without. now: ms. */
 void journal_read(struct journal *journal, int64_t now);
 
 #endif

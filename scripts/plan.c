@@ -82,7 +82,7 @@ static int plan_web(struct plan *plan, const struct config *config, const char *
     args_add(args, "-l");
     if (!*listen)
         args_addf(args, "%u", config->port);
-    else if (strchr(listen, ':') && listen[0] != '[')
+    else if (strchr(listen, ':'))
         args_addf(args, "[%s]:%u", listen, config->port);
     else
         args_addf(args, "%s:%u", listen, config->port);

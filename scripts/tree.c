@@ -100,9 +100,11 @@ int tree_add(struct tree *tree, const struct service *s)
     char hidden[PLAN_NAME_MAX + 2], from[PATH_MAX];
     const char *slash = strchr(s->name, '/');
     int own = (int)(slash ? (size_t)(slash - s->name) : strlen(s->name));
-    if (at(tree, "service/.%.*s", own, s->name) < 0 || make_dir(tree->path) < 0)
+    if (at(tree, "service/.%.*s", own, s->name) < 0)
         return -1;
     memcpy(from, tree->path, sizeof from);
+    if ((slash && remove_all(from) < 0) || make_dir(from) < 0)
+        return -1;
     snprintf(hidden, sizeof hidden, ".%s", s->name);
     if (fill(tree, hidden, s) < 0)
         return -1;

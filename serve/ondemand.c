@@ -12,6 +12,7 @@
 
 #include "capture/exit.h"
 #include "capture/number.h"
+#include "serve/children.h"
 #include "serve/ready.h"
 #include "serve/ringfile.h"
 
@@ -61,6 +62,7 @@ static pid_t start(char **argv)
     if (pid < 0)
         fail(EXIT_AGAIN, "fork", strerror(errno));
     if (pid == 0) {
+        setpgid(0, 0);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent)
             _exit(EXIT_AGAIN);
@@ -70,6 +72,7 @@ static pid_t start(char **argv)
         fprintf(stderr, "ondemand: %s: %s\n", argv[0], strerror(errno));
         _exit(NO_SUCH_PROGRAM);
     }
+    setpgid(pid, pid); /* whichever of the two comes first */
     return pid;
 }
 
@@ -80,17 +83,24 @@ static int exit_status(int status)
     return WEXITSTATUS(status) == NO_SUCH_PROGRAM ? EXIT_USAGE : WEXITSTATUS(status);
 }
 
+/* A program that has started others, a shell's pipeline for instance, leaves none of them behind:
+ * they would write into the next one's pictures. */
+static void kill_rest(void)
+{
+    if (children_kill() < 0)
+        fail(EXIT_AGAIN, "kill", "a process does not end");
+}
+
 /* Ends the program and waits for it: a camera must be free again before it is opened anew. */
 static void end(pid_t pid)
 {
     int64_t killed = now_ms() + KILL_MS;
-    kill(pid, SIGTERM);
-    while (waitpid(pid, NULL, WNOHANG) == 0) {
+    kill(-pid, SIGTERM);
+    while (now_ms() < killed && waitpid(pid, NULL, WNOHANG) == 0) {
         const struct timespec little = {.tv_nsec = 10000000};
-        if (now_ms() >= killed)
-            kill(pid, SIGKILL);
         nanosleep(&little, NULL);
     }
+    kill_rest();
 }
 
 /* Runs the program until nobody has watched for `linger_ms`. Returns only then; if it ends by
@@ -103,8 +113,10 @@ static void run(struct ringfile *rf, char **argv, int64_t linger_ms)
     while (!stop && now_ms() - watched < linger_ms) {
         int status;
         uint32_t seen = atomic_load(&rf->ctl->joins), wanted = atomic_load(&rf->ctl->key_wanted);
-        if (waitpid(pid, &status, WNOHANG) == pid)
+        if (waitpid(pid, &status, WNOHANG) == pid) {
+            kill_rest();
             exit(exit_status(status));
+        }
         if (wanted != keys)
             kill(pid, SIGUSR1);
         keys = wanted;
@@ -122,6 +134,7 @@ static void catch_signals(void)
     sigaction(SIGINT, &end_it, NULL);
     sigaction(SIGCHLD, &child, NULL);
     signal(SIGUSR1, SIG_IGN);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
 int main(int argc, char **argv)

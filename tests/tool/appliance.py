@@ -33,26 +33,27 @@ def name_of(pid):
 
 class Appliance:
     """fmp4streamer with a configuration, in directories of its own."""
-    def __init__(self, conf, noexec=False, data=os.path.join(ROOT, "service")):
+    def __init__(self, conf, noexec=False, size=None, said=None, data=os.path.join(ROOT, "service")):
         self.dir = tempfile.mkdtemp(dir=memory)
         self.run, self.rings = os.path.join(self.dir, "run"), os.path.join(self.dir, "rings")
         os.mkdir(self.run)
         os.mkdir(self.rings)
-        self.mounted = noexec and subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "noexec,size=1m", "none", self.run], capture_output=True).returncode == 0
+        self.mounted = (noexec or size) and subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"noexec,size={size or '1m'}", "none", self.run],
+            capture_output=True).returncode == 0
         self.port = free_port()
         self.conf = os.path.join(self.dir, "a.conf")
         with open(self.conf, "w", encoding="utf-8") as f:
             f.write(f"[server]\nlisten = 127.0.0.1\nport = {self.port}\n" + conf)
         self.env = {**os.environ, "FMP4STREAMER_RUN": self.run, "FMP4STREAMER_RINGS": self.rings,
                     "FMP4STREAMER_DATA": data}
-        self.said_path = os.path.join(self.dir, "said")
+        self.said_path, self.said_fd = os.path.join(self.dir, "said"), said
         self.start()
 
     def start(self):
         with open(self.said_path, "a", encoding="utf-8") as f:
             self.process = subprocess.Popen([FMP4STREAMER, "-c", self.conf], env=self.env, stdin=subprocess.DEVNULL,
-                                            stdout=subprocess.PIPE, stderr=f)
+                                            stdout=subprocess.PIPE, stderr=f if self.said_fd is None else self.said_fd)
         self.told = self.process.stdout.readline().decode()
 
     def said(self):
