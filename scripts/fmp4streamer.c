@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -20,6 +19,7 @@
 
 #include "capture/exit.h"
 #include "scripts/config.h"
+#include "scripts/instance.h"
 #include "scripts/journal.h"
 #include "scripts/places.h"
 #include "scripts/plan.h"
@@ -28,19 +28,17 @@
 #include "serve/children.h"
 
 #define USAGE                                                                                      \
-    "usage: fmp4streamer [-c conf] [run | check]\n"                                                \
+    "usage: fmp4streamer [-c conf] [run | check | status | stop]\n"                                \
     "       fmp4streamer [-c conf] -l\n"                                                           \
     "       fmp4streamer -h | -V\n"
 #define CONF_HERE   "fmp4streamer.conf"
 #define CONF_SYSTEM "/etc/fmp4streamer/fmp4streamer.conf"
 
 enum {
-    READY_TRY_MS = 100,   /* between two looks whether the web server is ready */
-    STOP_MS = 8000,       /* for all services to end; what is left then is killed */
-    AGAIN_MS = 1000,      /* before a supervisor that died is started again */
-    LOCK_WAIT_MS = 10000, /* for the rest of an earlier run to end */
-    LOCK_FD_MIN = 10,
-    LOOK_MS = 5000, /* between two looks for processes that lost their parent */
+    READY_TRY_MS = 100, /* between two looks whether the web server is ready */
+    STOP_MS = 8000,     /* for all services to end; what is left then is killed */
+    AGAIN_MS = 1000,    /* before a supervisor that died is started again */
+    LOOK_MS = 5000,     /* between two looks for processes that lost their parent */
 };
 
 static struct {
@@ -50,7 +48,7 @@ static struct {
     struct config_mistakes mistakes;
     struct plan plan;
     struct journal journal[PLAN_SERVICES];
-    int lock, signals;
+    int signals;
     pid_t supervisor, waiter;
     int ready, stopping;
     int64_t next_try;  /* ms; for the waiter, or the supervisor when there is none */
@@ -131,11 +129,9 @@ static int make_plan(struct plan *plan, const struct config *config)
 
 /* --- where things are --- */
 
-static void find_places(void)
+static void find_run(void)
 {
     char path[PATH_MAX] = "";
-    if (places_data(path, app.tree.data, sizeof app.tree.data) < 0)
-        fail(EXIT_USAGE, path, strerror(errno));
     if (places_run(path, app.tree.dir, sizeof app.tree.dir) == 0)
         return;
     if (!*path)
@@ -143,30 +139,39 @@ static void find_places(void)
     fail(EXIT_AGAIN, path, strerror(errno));
 }
 
-/* Two locks on one file. The first, which is not inherited, says who runs the appliance. The
- * second is inherited by every supervisor: free only when nothing of an earlier tree is left. */
+static void find_places(void)
+{
+    char path[PATH_MAX] = "";
+    if (places_data(path, app.tree.data, sizeof app.tree.data) < 0)
+        fail(EXIT_USAGE, path, strerror(errno));
+    find_run();
+}
+
 static void take_lock(void)
 {
-    struct flock mine = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    char path[PATH_MAX], why[64];
-    snprintf(path, sizeof path, "%s/lock", app.tree.dir);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (fd < 0)
-        fail(EXIT_AGAIN, path, strerror(errno));
-    if (fcntl(fd, F_SETLK, &mine) < 0) {
-        fcntl(fd, F_GETLK, &mine);
-        snprintf(why, sizeof why, "it runs already, as process %d", (int)mine.l_pid);
-        fail(EXIT_AGAIN, path, why);
-    }
-    app.lock = fcntl(fd, F_DUPFD, LOCK_FD_MIN);
-    if (app.lock < 0)
-        fail(EXIT_AGAIN, path, strerror(errno));
-    for (int64_t until = now_ms() + LOCK_WAIT_MS; flock(app.lock, LOCK_EX | LOCK_NB) < 0;) {
-        const struct timespec little = {.tv_nsec = 20000000};
+    char why[64];
+    pid_t other;
+    if (instance_take(app.tree.dir, &other) == 0)
+        return;
+    snprintf(why, sizeof why, "it runs already, as process %d", (int)other);
+    fail(EXIT_AGAIN, app.tree.dir,
+         errno == EBUSY       ? why
+         : errno == ETIMEDOUT ? "an earlier run has not ended"
+                              : strerror(errno));
+}
+
+static int stop_other(void)
+{
+    find_run();
+    const struct timespec little = {.tv_nsec = 20000000};
+    pid_t pid = instance_running(app.tree.dir);
+    if (pid && kill(pid, SIGTERM) < 0)
+        fail(EXIT_AGAIN, "stop", strerror(errno));
+    for (int64_t until = now_ms() + 2 * STOP_MS; pid && instance_running(app.tree.dir) == pid;
+         nanosleep(&little, NULL))
         if (now_ms() >= until)
-            fail(EXIT_AGAIN, path, "an earlier run has not ended");
-        nanosleep(&little, NULL);
-    }
+            fail(EXIT_AGAIN, "stop", "it has not ended yet");
+    return EXIT_CLEAN;
 }
 
 /* --- the tree --- */
@@ -411,9 +416,6 @@ static void take_signals(void)
 static int run(void)
 {
     char pid[16];
-    find_places();
-    if (make_plan(&app.plan, &app.config) < 0)
-        return EXIT_USAGE;
     take_lock();
     take_signals();
     if (setpriority(PRIO_PROCESS, 0, app.config.priority) < 0)
@@ -427,6 +429,13 @@ static int run(void)
     kill_rest();
     tree_end(&app.tree);
     return EXIT_CLEAN;
+}
+
+static int status(void)
+{
+    if (!instance_running(app.tree.dir))
+        fail(EXIT_AGAIN, app.tree.dir, "no appliance runs here");
+    return show_status(app.tree.dir, &app.plan);
 }
 
 int main(int argc, char **argv)
@@ -462,13 +471,21 @@ int main(int argc, char **argv)
     const char *verb = optind < argc ? argv[optind] : "run";
     if (optind + 1 - list < argc)
         fail(EXIT_USAGE, argv[argc - 1], "one argument too many (-h shows the usage)");
-    if (strcmp(verb, "run") != 0 && strcmp(verb, "check") != 0)
-        fail(EXIT_USAGE, verb, "neither run nor check (-h shows the usage)");
+    if (strcmp(verb, "run") != 0 && strcmp(verb, "check") != 0 && strcmp(verb, "status") != 0 &&
+        strcmp(verb, "stop") != 0)
+        fail(EXIT_USAGE, verb, "none of run, check, status, stop (-h shows the usage)");
+    if (strcmp(verb, "stop") == 0)
+        return stop_other();
     if (configure(&app.config) < 0)
         return EXIT_USAGE;
     if (places_tools() < 0)
         fail(EXIT_USAGE, "/proc/self/exe", strerror(errno));
     if (list)
         return show_controls(&app.config);
-    return strcmp(verb, "run") == 0 ? run() : EXIT_CLEAN;
+    if (strcmp(verb, "check") == 0)
+        return EXIT_CLEAN;
+    find_places();
+    if (make_plan(&app.plan, &app.config) < 0)
+        return EXIT_USAGE;
+    return strcmp(verb, "run") == 0 ? run() : status();
 }

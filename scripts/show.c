@@ -2,15 +2,19 @@
 
 #include <errno.h>
 #include <ifaddrs.h>
+#include <limits.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "capture/exit.h"
+
+enum { SAID_BYTES = 1000, SAID_LINES = 3 };
 
 static void show_address(const char *host, unsigned port)
 {
@@ -34,6 +38,20 @@ void show_addresses(const struct config *config)
     fflush(stdout);
 }
 
+/* Runs a program whose output is ours, and returns its exit status, or -1. */
+static int run(const char *const *argv)
+{
+    int status;
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        execvp(argv[0], (char *const *)(uintptr_t)argv);
+        fprintf(stderr, "fmp4streamer: %s: %s\n", argv[0], strerror(errno));
+        _exit(EXIT_USAGE);
+    }
+    return pid < 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status) ? -1 : WEXITSTATUS(status);
+}
+
 int show_controls(const struct config *config)
 {
     int worst = EXIT_CLEAN;
@@ -42,18 +60,52 @@ int show_controls(const struct config *config)
         int status;
         if (camera->has_command)
             continue;
+        const char *const argv[] = {"v4l2cap", "-l", "-d", camera->device, NULL};
         printf("[%s]\n", camera->device);
-        fflush(stdout);
-        pid_t pid = fork();
-        if (pid == 0) {
-            execlp("v4l2cap", "v4l2cap", "-l", "-d", camera->device, (char *)NULL);
-            fprintf(stderr, "fmp4streamer: v4l2cap: %s\n", strerror(errno));
-            _exit(EXIT_USAGE);
-        }
-        if (pid < 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
+        status = run(argv);
+        if (status < 0)
             return EXIT_AGAIN;
-        if (WEXITSTATUS(status) > worst)
-            worst = WEXITSTATUS(status);
+        if (status > worst)
+            worst = status;
     }
     return worst;
+}
+
+/* What one service of the tree does, as its supervisor knows it. */
+static void show_service(const char *dir, const char *name)
+{
+    char path[PATH_MAX];
+    const char *const argv[] = {"s6-svstat", path, NULL};
+    snprintf(path, sizeof path, "%s/service/%s", dir, name);
+    printf("%-16s", name);
+    run(argv);
+}
+
+/* The last lines that a service, or its log, has said. */
+static void show_said(const char *dir, const char *name)
+{
+    char path[PATH_MAX], text[SAID_BYTES + 1];
+    snprintf(path, sizeof path, "%s/log/%s", dir, name);
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return;
+    if (fseek(f, -SAID_BYTES, SEEK_END) < 0)
+        rewind(f);
+    size_t n = fread(text, 1, SAID_BYTES, f);
+    fclose(f);
+    text[n] = 0;
+    char *from = text + n;
+    for (int lines = 0; from > text && lines <= SAID_LINES; from -= lines <= SAID_LINES)
+        lines += from[-1] == '\n';
+    fputs(from, stdout);
+}
+
+int show_status(const char *dir, const struct plan *plan)
+{
+    for (size_t i = plan->count; i-- > 0;)
+        show_service(dir, plan->service[i].name);
+    for (size_t i = plan->count; i-- > 0;)
+        if (!strchr(plan->service[i].name, '/'))
+            show_said(dir, plan->service[i].name);
+    return fflush(stdout) ? EXIT_AGAIN : EXIT_CLEAN;
 }

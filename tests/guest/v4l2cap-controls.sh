@@ -93,6 +93,15 @@ said 100 '-c string=abcde: want 2 to 4 characters' string=abcde
 said 100 '-c button=2: a button: want nothing or 1' button=2
 said 100 '-c read_only_integer_32_bits=1: read-only' read_only_integer_32_bits=1
 said 100 '-c area=1: an array or a compound, .*' area=1
+for wrong in 256 -1 1.5 0x 0x100 '12 ' ' 12' 1e2 abc 99999999999999999999 +5 5-; do
+    said 100 "-c brightness=${wrong//+/\\+}: want a number from 0 to 255" "brightness=$wrong"
+done
+for wrong in '' 2 -1 on off maybe; do
+    said 100 "-c mute=$wrong: want 0, 1, no, yes, false or true" "mute=$wrong"
+done
+for wrong in 0 2 'Menu Item 5' ''; do
+    said 100 "-c menu=$wrong: want one of 'Menu Item 1' .*" "menu=$wrong"
+done
 said 0 'no control brihgtness; nearest: brightness, .*' brihgtness=3
 "$cap" -l -c menu=menu_item_1 -c Mute=yes -c button >"$work/out" 2>"$work/err"
 is "$? $(cat "$work/err")" '0 ' 'other spellings'

@@ -33,6 +33,8 @@ nth() {
 }
 nth ioctl EIO 30
 nth mmap ENOMEM 7 -P /dev/video0
+nth openat EMFILE 0 -P /dev/video0
+nth ppoll ENOMEM 1
 nth writev ENOSPC 1
 
 strace -o /dev/null -e inject=writev:error=EINTR:when=1+2 "$cap" -n 10 2>"$work/err" >"$work/out"

@@ -203,6 +203,28 @@ def failing():
     shutil.rmtree(os.path.dirname(count))
 
 
+def verbs():
+    """status and stop, of an appliance that runs and of none."""
+    a = Appliance(CAMERA + "[/dev/b]\nname = never\nauto_sleep = no\ncommand = sh -c 'echo no use >&2; exit 100'\n")
+
+    def say(verb):
+        r = subprocess.run([FMP4STREAMER, "-c", a.conf, verb], env=a.env, capture_output=True, timeout=30)
+        return r.returncode, r.stdout.decode(), r.stderr.decode()
+    wait_for(lambda: "no use" in a.said())
+    wait_for(lambda: "exitcode 100" in say("status")[1])
+    code, said, error = say("status")
+    lines = {line.split(None, 1)[0]: line.split(None, 1)[1] for line in said.splitlines()}
+    ok(code == 0 and lines["web"].startswith("up ") and lines["cam0"].startswith("up ") and
+       lines["never"].startswith("down (exitcode 100)") and lines["never:"] == "no use" and not error,
+       "status: " + said.strip().replace("\n", " | "))
+    ok(say("stop") == (0, "", "") and a.process.wait(5) == 0 and not a.pids(), "stop: all has ended")
+    ok(say("stop") == (0, "", ""), "stop, once more: nothing to do")
+    code, said, error = say("status")
+    ok(code == 111 and not said and error.count("\n") == 1, f"status then: {error.strip()}")
+    a.stop()
+    a.remove()
+
+
 def forking():
     """A command that is a pipeline of a shell's leaves nothing behind when it is put to sleep."""
     a = Appliance("[/dev/a]\nname = a\ncommand = sh -c 'testcard -g 15 | (setsid cat)'\n")
@@ -365,7 +387,7 @@ def usage():
        all(line.startswith("fmp4streamer: " + w) for line, w in zip(lines, want)), f"check says every mistake: {lines}")
 
 
-parts = [usage, tree, changed, full, kills, root_killed, failing, forking, unread, data_only, flood]
+parts = [usage, tree, verbs, changed, full, kills, root_killed, failing, forking, unread, data_only, flood]
 if not shutil.which("s6-svscan"):
     sys.exit("s6 is not installed")
 for part in parts:

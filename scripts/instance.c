@@ -1,0 +1,58 @@
+#include "scripts/instance.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The inherited descriptor stays clear of those that a supervisor gives its services. */
+enum { INHERITED_FD_MIN = 10, LOCK_MODE = 0644, LOOK_MS = 20 };
+
+static int open_lock(const char *run, int flags)
+{
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/lock", run) >= (int)sizeof path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    return open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, LOCK_MODE);
+}
+
+int instance_take(const char *run, pid_t *other)
+{
+    const struct timespec little = {.tv_nsec = LOOK_MS * 1000000};
+    struct flock mine = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int fd = open_lock(run, O_CREAT);
+    if (fd < 0)
+        return -1;
+    if (fcntl(fd, F_SETLK, &mine) < 0) {
+        fcntl(fd, F_GETLK, &mine);
+        *other = mine.l_pid;
+        errno = EBUSY;
+        return -1;
+    }
+    int inherited = fcntl(fd, F_DUPFD, INHERITED_FD_MIN);
+    if (inherited < 0)
+        return -1;
+    for (int tries = INSTANCE_WAIT_MS / LOOK_MS; flock(inherited, LOCK_EX | LOCK_NB) < 0; tries--) {
+        if (tries == 0) {
+            errno = ETIMEDOUT;
+            return -1;
+        }
+        nanosleep(&little, NULL);
+    }
+    return 0;
+}
+
+pid_t instance_running(const char *run)
+{
+    struct flock other = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int fd = open_lock(run, 0);
+    int known = fd >= 0 && fcntl(fd, F_GETLK, &other) == 0 && other.l_type != F_UNLCK;
+    if (fd >= 0)
+        close(fd);
+    return known ? other.l_pid : 0;
+}

@@ -1,0 +1,19 @@
+/* One appliance for a run directory: two locks on its file `lock`. The first, which is not
+ * inherited, says who runs the appliance. The second is inherited by every supervisor: it is free
+ * only when nothing of an earlier tree is left. */
+#ifndef SCRIPTS_INSTANCE_H
+#define SCRIPTS_INSTANCE_H
+
+#include <sys/types.h>
+
+enum { INSTANCE_WAIT_MS = 10000 }; /* for the rest of an earlier run to end */
+
+/* Takes both, for as long as this process lives; the file must not be opened again by it. Returns
+ * 0, or -1 with errno: EBUSY when *other runs already, ETIMEDOUT when an earlier run does not end.
+ */
+int instance_take(const char *run, pid_t *other);
+
+/* Another process that runs the appliance, or 0. */
+pid_t instance_running(const char *run);
+
+#endif
