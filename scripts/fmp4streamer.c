@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "capture/exit.h"
+#include "scripts/conffile.h"
 #include "scripts/config.h"
 #include "scripts/instance.h"
 #include "scripts/journal.h"
@@ -31,8 +32,6 @@
     "usage: fmp4streamer [-c conf] [run | check | status | stop]\n"                                \
     "       fmp4streamer [-c conf] -l\n"                                                           \
     "       fmp4streamer -h | -V\n"
-#define CONF_HERE   "fmp4streamer.conf"
-#define CONF_SYSTEM "/etc/fmp4streamer/fmp4streamer.conf"
 
 enum {
     READY_TRY_MS = 100, /* between two looks whether the web server is ready */
@@ -45,7 +44,6 @@ static struct {
     const char *conf; /* NULL: the default */
     struct tree tree;
     struct config config;
-    struct config_mistakes mistakes;
     struct plan plan;
     struct journal journal[PLAN_SERVICES];
     int signals;
@@ -69,51 +67,6 @@ static int64_t now_ms(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* --- the configuration --- */
-
-static const char *conf_path(void)
-{
-    if (app.conf)
-        return app.conf;
-    return access(CONF_HERE, F_OK) == 0 ? CONF_HERE : CONF_SYSTEM;
-}
-
-/* Without a file there is one camera, /dev/video0; but a file that was named must be there. */
-static size_t read_conf(const char *path, char *text, size_t size)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT && !app.conf)
-        return 0;
-    if (fd < 0)
-        fail(EXIT_USAGE, path, strerror(errno));
-    size_t length = 0;
-    ssize_t n;
-    while ((n = read(fd, text + length, size - length)) > 0)
-        length += (size_t)n;
-    if (n < 0)
-        fail(EXIT_USAGE, path, strerror(errno));
-    if (length == size)
-        fail(EXIT_USAGE, path, "larger than 64 KiB");
-    close(fd);
-    return length;
-}
-
-/* Says every mistake. Returns 0, or -1 when there is one: what there was before still counts. */
-static int configure(struct config *config)
-{
-    static char text[CONFIG_BYTES + 1];
-    const char *path = conf_path();
-    size_t length = read_conf(path, text, sizeof text);
-    const struct config_mistakes *m = &app.mistakes;
-    if (config_read(config, text, length, &app.mistakes) == 0)
-        return 0;
-    for (size_t i = 0; i < m->count && i < CONFIG_MISTAKES; i++)
-        fprintf(stderr, "fmp4streamer: %s:%u: %s\n", path, m->list[i].line, m->list[i].text);
-    if (m->count > CONFIG_MISTAKES)
-        fprintf(stderr, "fmp4streamer: %s: %zu more mistakes\n", path, m->count - CONFIG_MISTAKES);
-    return -1;
 }
 
 static int make_plan(struct plan *plan, const struct config *config)
@@ -265,7 +218,7 @@ static int apply(const struct plan *old)
             continue;
         if (tree_change(&app.tree, s) < 0)
             return -1;
-        s6("s6-svc", "-r", s->name);
+        s6("s6-svc", "-ru", s->name); /* also one that was given up */
     }
     return remove_others(old, &app.plan);
 }
@@ -275,8 +228,12 @@ static void reload(void)
     static struct config config;
     static struct plan old;
     int fds[PLAN_SERVICES];
-    if (app.supervisor == 0 || configure(&config) < 0)
+    if (app.supervisor == 0)
         return;
+    if (conffile_read(&config, app.conf) < 0) {
+        fprintf(stderr, "fmp4streamer: nothing changes\n");
+        return;
+    }
     old = app.plan;
     if (make_plan(&app.plan, &config) < 0) {
         app.plan = old;
@@ -476,14 +433,14 @@ int main(int argc, char **argv)
         fail(EXIT_USAGE, verb, "none of run, check, status, stop (-h shows the usage)");
     if (strcmp(verb, "stop") == 0)
         return stop_other();
-    if (configure(&app.config) < 0)
+    if (conffile_read(&app.config, app.conf) < 0)
         return EXIT_USAGE;
     if (places_tools() < 0)
         fail(EXIT_USAGE, "/proc/self/exe", strerror(errno));
     if (list)
         return show_controls(&app.config);
     if (strcmp(verb, "check") == 0)
-        return EXIT_CLEAN;
+        return conffile_find_commands(&app.config, app.conf) ? EXIT_USAGE : EXIT_CLEAN;
     find_places();
     if (make_plan(&app.plan, &app.config) < 0)
         return EXIT_USAGE;

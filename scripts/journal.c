@@ -19,7 +19,7 @@ void journal_init(struct journal *j, int fd, const char *name, const char *run)
 
 static void write_line(const struct journal *j, const char *line)
 {
-    char old[PATH_MAX + 8], text[PLAN_NAME_MAX + LINES_MAX + 8];
+    char old[PATH_MAX + 8], text[PLAN_NAME_MAX + LINES_MAX + 40];
     struct stat st;
     int n = snprintf(text, sizeof text, "%s: %s\n", j->name, line);
     /* Who reads our errors may have stopped: the services must not wait for him, nor must SIGTERM.
@@ -64,21 +64,27 @@ static int may_log(struct journal *j, int64_t now)
 /* A camera that is not plugged in says so every two seconds: once a minute is enough to read. */
 static void log_line(struct journal *j, const char *line, int64_t now)
 {
-    char text[64];
-    if (strcmp(j->last, line) == 0 && now - j->logged < JOURNAL_REPEAT_MS) {
-        j->repeated++;
+    char text[LINES_MAX + 32];
+    unsigned k = 0;
+    while (k < JOURNAL_KNOWN && strcmp(j->known[k].text, line) != 0)
+        k++;
+    int again = k < JOURNAL_KNOWN;
+    if (again && now - j->known[k].logged < JOURNAL_REPEAT_MS) {
+        j->known[k].repeated++;
         return;
     }
     if (!may_log(j, now))
         return;
-    if (j->repeated) {
-        snprintf(text, sizeof text, "(the last line came %u times more)", j->repeated);
-        write_line(j, text);
+    if (!again) {
+        k = j->oldest;
+        j->oldest = (k + 1) % JOURNAL_KNOWN;
+        snprintf(j->known[k].text, sizeof j->known[k].text, "%s", line);
+        j->known[k].repeated = 0;
     }
-    write_line(j, line);
-    snprintf(j->last, sizeof j->last, "%s", line);
-    j->repeated = 0;
-    j->logged = now;
+    snprintf(text, sizeof text, "%s (%u times more before)", line, j->known[k].repeated);
+    write_line(j, j->known[k].repeated ? text : line);
+    j->known[k].repeated = 0;
+    j->known[k].logged = now;
 }
 
 void journal_read(struct journal *j, int64_t now)

@@ -12,6 +12,7 @@
 enum {
     JOURNAL_BYTES = 32768, /* of log/NAME before it becomes log/NAME.old */
     JOURNAL_REPEAT_MS = 60000,
+    JOURNAL_KNOWN = 4,   /* different lines that may take turns */
     JOURNAL_BURST = 500, /* lines at once, */
     JOURNAL_RATE = 50,   /* and a second */
 };
@@ -21,12 +22,15 @@ struct journal {
     char name[PLAN_NAME_MAX + 1];
     char path[PATH_MAX];
     struct lines lines;
-    char last[LINES_MAX + 1]; /* the line that was logged last */
-    unsigned repeated;        /* how often it came again and was not */
-    int64_t logged;           /* ms; when it was */
-    int64_t credit;           /* lines that may be logged now, in thousandths */
-    int64_t credited;         /* ms; up to when they were counted */
-    unsigned left_out;        /* lines that were too many */
+    struct {
+        char text[LINES_MAX + 1];
+        unsigned repeated;  /* how often it came again and was not logged */
+        int64_t logged;     /* ms; when it was */
+    } known[JOURNAL_KNOWN]; /* the lines that were logged last */
+    unsigned oldest;        /* of them */
+    int64_t credit;         /* lines that may be logged now, in thousandths */
+    int64_t credited;       /* ms; up to when they were counted */
+    unsigned left_out;      /* lines that were too many */
 };
 
 /* name: whose lines these are. run: the run directory. */

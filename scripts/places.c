@@ -36,6 +36,22 @@ int places_tools(void)
     return setenv("PATH", path, 1);
 }
 
+int places_have(const char *program)
+{
+    const char *path = getenv("PATH");
+    char file[PATH_MAX];
+    if (strchr(program, '/'))
+        return access(program, X_OK) == 0;
+    for (const char *p = path ? path : ""; *p; p += *p == ':') {
+        int n = (int)strcspn(p, ":");
+        if (snprintf(file, sizeof file, "%.*s/%s", n, p, program) < (int)sizeof file &&
+            access(file, X_OK) == 0)
+            return 1;
+        p += n;
+    }
+    return 0;
+}
+
 static int real(const char *path, char *out, size_t size)
 {
     char full[PATH_MAX];

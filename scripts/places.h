@@ -8,6 +8,9 @@
  * PATH: all that is started later is found by its name. */
 int places_tools(void);
 
+/* 1 when that program can be executed: by its path, or by its name somewhere on the PATH. */
+int places_have(const char *program);
+
 /* Where run, finish and the page are: $FMP4STREAMER_DATA, else ../share/fmp4streamer seen from the
  * directory of this program. tried: of PATH_MAX bytes, the name that was tried; out: the real path
  * of at most size - 1 bytes. */

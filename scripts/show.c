@@ -58,8 +58,10 @@ int show_controls(const struct config *config)
     for (size_t i = 0; i < config->count; i++) {
         const struct config_camera *camera = &config->camera[i];
         int status;
-        if (camera->has_command)
+        if (camera->has_command) {
+            printf("[%s]\n; the command's affair\n", camera->device);
             continue;
+        }
         const char *const argv[] = {"v4l2cap", "-l", "-d", camera->device, NULL};
         printf("[%s]\n", camera->device);
         status = run(argv);

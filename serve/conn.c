@@ -235,7 +235,7 @@ static void serve_live(struct server *s, struct conn *c, const struct http_reque
     else if (kind != VIEW_STILL && req->method == HTTP_HEAD)
         send_answer(s, c, req, "200 OK", "video/mp4", "Access-Control-Allow-Origin: *\r\n", NULL,
                     0);
-    else if (kind == VIEW_STILL && ring_last_key(&camera->ring) < 0)
+    else if (kind == VIEW_STILL && !camera->name[0] && ring_last_key(&camera->ring) < 0)
         conn_answer(s, c, req, "503 Service Unavailable", "no picture has come yet");
     else
         viewer_begin(s, c, req, camera, kind);

@@ -76,10 +76,16 @@ static pid_t start(char **argv)
     return pid;
 }
 
-static int exit_status(int status)
+/* How the program ended, for people and for who supervises this. One that could not be executed has
+ * said so itself. */
+static int exit_status(const char *program, int status)
 {
-    if (WIFSIGNALED(status))
+    if (WIFSIGNALED(status)) {
+        fprintf(stderr, "ondemand: %s: killed by signal %d\n", program, WTERMSIG(status));
         return EXIT_AGAIN;
+    }
+    if (WEXITSTATUS(status) && WEXITSTATUS(status) != NO_SUCH_PROGRAM)
+        fprintf(stderr, "ondemand: %s: exit status %d\n", program, WEXITSTATUS(status));
     return WEXITSTATUS(status) == NO_SUCH_PROGRAM ? EXIT_USAGE : WEXITSTATUS(status);
 }
 
@@ -115,7 +121,7 @@ static void run(struct ringfile *rf, char **argv, int64_t linger_ms)
         uint32_t seen = atomic_load(&rf->ctl->joins), wanted = atomic_load(&rf->ctl->key_wanted);
         if (waitpid(pid, &status, WNOHANG) == pid) {
             kill_rest();
-            exit(exit_status(status));
+            exit(exit_status(argv[0], status));
         }
         if (wanted != keys)
             kill(pid, SIGUSR1);

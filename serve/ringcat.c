@@ -85,7 +85,7 @@ static void open_ring(struct reader *r)
             fail(errno == EACCES ? EXIT_USAGE : EXIT_AGAIN, r->file.path,
                  r->file.why ? r->file.why : strerror(errno));
         if (!told++)
-            fprintf(stderr, "ringcat: %s: no such ring yet: waiting for it\n", r->name);
+            fprintf(stderr, "ringcat: %s: not there yet: waiting for it\n", r->file.path);
         usleep(WAIT_MS * 1000);
         end_if_unread();
     }

@@ -22,7 +22,7 @@ ok() { # ok WHAT COMMAND...: the command succeeds
 
 words() { tr -s ' \n' '\n' | grep .; }
 section() { # section FIRST NEXT: the page's text between the two headings
-    mandoc -T ascii "$page" | col -bx | sed -n "/^$1/,/^$2/p" | sed '1d;$d'
+    mandoc -T ascii "$page" | sed 's/.\x08//g' | sed -n "/^$1/,/^$2/p" | sed '1d;$d'
 }
 same() { diff <(words <<<"$1") <(words <<<"$2") | sed 's/^/# /' | (! grep .); }
 explained() { # each option of the usage begins an item of the page

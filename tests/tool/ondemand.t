@@ -110,12 +110,12 @@ no_camera() { ! pgrep -f -- "^$build/testcard -g 9000" >/dev/null; }
 ok 'and then the camera rests' within 8 no_camera
 kill "$(pgrep -f -- "^$build/ondemand -l 3 slow")"
 
-ok 'a program that ends by itself passes its status on' exits 7 0 \
+ok 'a program that ends by itself passes its status on' exits 7 1 \
     "$build/ondemand" cam sh -c 'exit 7'
-ok 'one that is killed is worth another try' exits 111 0 "$build/ondemand" cam sh -c 'kill -9 $$'
+ok 'one that is killed is worth another try' exits 111 1 "$build/ondemand" cam sh -c 'kill -9 $$'
 ok 'one that does not exist is not' exits 100 1 "$build/ondemand" cam /nonexistent
 # shellcheck disable=SC2016  # expanded by the inner shell
-ok 'SIGUSR1 does not end a program that knows nothing of it' exits 5 0 \
+ok 'SIGUSR1 does not end a program that knows nothing of it' exits 5 1 \
     "$build/ondemand" cam sh -c 'kill -USR1 $$; exit 5'
 kill $viewer
 wait $viewer 2>/dev/null
