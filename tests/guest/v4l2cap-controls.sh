@@ -96,7 +96,7 @@ said 100 '-c area=1: an array or a compound, .*' area=1
 for wrong in 256 -1 1.5 0x 0x100 '12 ' ' 12' 1e2 abc 99999999999999999999 +5 5-; do
     said 100 "-c brightness=${wrong//+/\\+}: want a number from 0 to 255" "brightness=$wrong"
 done
-for wrong in '' 2 -1 on off maybe; do
+for wrong in '' 2 -1 y TRUEE maybe; do
     said 100 "-c mute=$wrong: want 0, 1, no, yes, false or true" "mute=$wrong"
 done
 for wrong in 0 2 'Menu Item 5' ''; do

@@ -84,10 +84,15 @@ fi
 check "$status" 'the guest is made'
 
 declare -A group
+alone=
 for script in tests/guest/*.sh; do
     name=$(basename "$script" .sh)
     [ -x "$script" ] || continue
     [ $# = 0 ] || [[ " $* " = *" $name "* ]] || continue
+    if grep -q '^# alone' "$script"; then
+        alone+=" $script"
+        continue
+    fi
     group[" $(sed -n 's/^# run: //p' "$script")"]+=" $script"
 done
 [ "$status" = 0 ] || group=()
@@ -111,6 +116,12 @@ for options in "${!group[@]}"; do
     done
 done
 wait
+# Last, with nothing beside it: what measures.
+read -ra scripts <<<"$alone"
+if [ ${#scripts[@]} -gt 0 ] && [ "$status" = 0 ]; then
+    boot "$records/${#count[@]}" '' "${scripts[@]}"
+    count+=("${#scripts[@]}")
+fi
 for i in "${!count[@]}"; do
     judge "$records/$i" "${count[i]}"
 done
