@@ -172,11 +172,12 @@ def watched(name):
 
 def serving():
     server = Server("-a", "1000", "one", "two", source=subprocess.DEVNULL)
-    with server.connect() as waiting:
+    with server.connect() as waiting, server.connect() as early:
         waiting.sendall(head("/two/raw.mp4"))
-        ok(server.get("/one/still.mp4")[0] == 503, "fanout: no ring yet: no picture")
+        early.sendall(head("/one/still.mp4"))
         one, two = Camera("one"), Camera("two", card=("-s", "320x240"))
         ok(read_head(waiting)[0] == 200, "a request from before the ring is answered when it comes")
+        ok(read_head(early)[0] == 200, "and one for a still")
         ok(wait_for(lambda: watched("two")), "and is its viewer")
     one.wait()
     two.wait()
