@@ -7,6 +7,7 @@
 
 #include "capture/ini.h"
 #include "capture/number.h"
+#include "serve/ringfile.h"
 
 enum {
     DEFAULT_WIDTH = 640,
@@ -117,19 +118,11 @@ static void set_auto_sleep(struct reader *r, const char *value)
         r->camera->auto_sleep = yes;
 }
 
-static int name_ok(const char *name)
-{
-    static const char allowed[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
-    size_t n = strlen(name);
-    return n > 0 && n <= CONFIG_NAME_MAX && name[0] != '-' && strspn(name, allowed) == n;
-}
-
-/* A camera's name is a service's and a path's: one that the others have must not be taken. */
+/* A camera's name is its ring's, a service's and an argument: no other service's, and no option. */
 static void set_name(struct reader *r, const char *value)
 {
     static const char *const taken[] = {"web", "tls"};
-    if (!name_ok(value)) {
+    if (!ringfile_name_ok(value) || value[0] == '-') {
         wrong(r, value, "not 1 to 32 letters, digits, _ or -, the first no -");
         return;
     }

@@ -14,11 +14,12 @@
 
 #include "capture/rate.h"
 #include "scripts/args.h"
+#include "serve/ringfile.h"
 
 enum {
     CONFIG_BYTES = 65536, /* of the file */
     CONFIG_CAMERAS = 16,
-    CONFIG_NAME_MAX = 32,
+    CONFIG_NAME_MAX = RINGFILE_NAME_MAX,
     CONFIG_TEXT_MAX = 4096, /* a value's or a section's bytes, with its NUL */
     CONFIG_MISTAKES = 64,
     CONFIG_SIDE_MAX = 16384,

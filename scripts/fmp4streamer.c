@@ -36,7 +36,7 @@
 enum {
     READY_TRY_MS = 100, /* between two looks whether the web server is ready */
     STOP_MS = 8000,     /* for all services to end; what is left then is killed */
-    AGAIN_MS = 1000,    /* before a supervisor that died is started again */
+    AGAIN_MS = 1000,    /* between two starts of the supervisor, at least */
     LOOK_MS = 5000,     /* between two looks for processes that lost their parent */
 };
 

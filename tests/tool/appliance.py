@@ -31,6 +31,16 @@ def name_of(pid):
     return f"{base} {args[1]}" if base == "s6-supervise" else base
 
 
+def watch_data():
+    """The installed data with the watching page beside the product's own, in a directory that anybody may read."""
+    directory = tempfile.mkdtemp()
+    os.chmod(directory, 0o755)
+    shutil.copytree(os.path.join(ROOT, "service"), directory, dirs_exist_ok=True)
+    for name in ("watch.html", "watch.js"):
+        shutil.copy(os.path.join(ROOT, "tests/browser", name), os.path.join(directory, "www"))
+    return directory
+
+
 class Appliance:
     """fmp4streamer with a configuration, in directories of its own."""
     def __init__(self, conf, noexec=False, size=None, said=None, data=os.path.join(ROOT, "service")):

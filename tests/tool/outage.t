@@ -15,11 +15,10 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
 import live
-from appliance import Appliance
+from appliance import Appliance, watch_data
 from live import ROOT, SLOW, finish, ok, skip
 
 KILLS = int(os.environ.get("KILLS", "4"))
@@ -30,15 +29,6 @@ CALM = 12  # seconds until a page has settled at the live edge, on a busy machin
 BETWEEN = 6  # seconds from one kill to the next
 UPSTREAM = ["testcard", "ondemand", "h264fmp4", "ringput", "s6-supervise cam0", "s6-supervise cam0/log"]
 NO_BROWSER = 69
-
-
-def data_directory():
-    """The installed data with the watching page beside the product's own."""
-    directory = tempfile.mkdtemp()
-    shutil.copytree(os.path.join(ROOT, "service"), directory, dirs_exist_ok=True)
-    for name in ("watch.html", "watch.js"):
-        shutil.copy(os.path.join(ROOT, "tests/browser", name), os.path.join(directory, "www"))
-    return directory
 
 
 def kill_all(a, order):
@@ -143,7 +133,7 @@ def judge_holes(browser, gaps, frames, player):
 
 if not shutil.which("s6-svscan"):
     sys.exit("s6 is not installed")
-directory = data_directory()
+directory = watch_data()
 for which in ("chromium", "firefox"):
     if len(sys.argv) < 2 or which in sys.argv[1:]:
         live.run_all(lambda: watched(which, directory))

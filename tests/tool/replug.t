@@ -9,22 +9,13 @@ import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 
 import live
+from appliance import watch_data
 from live import BUILD, ROOT, SLOW, finish, free_port, ok, skip, wait_for
 
 WATCH = 30  # seconds: twice ten seconds of pictures and three without
 NO_BROWSER = 69
-
-
-def data_directory():
-    directory = tempfile.mkdtemp()
-    os.chmod(directory, 0o755)
-    shutil.copytree(os.path.join(ROOT, "service"), directory, dirs_exist_ok=True)
-    for name in ("watch.html", "watch.js"):
-        shutil.copy(os.path.join(ROOT, "tests/browser", name), os.path.join(directory, "www"))
-    return directory
 
 
 def answers(port):
@@ -62,7 +53,7 @@ def watched(browser, port, directory):
 if platform.machine() != "x86_64":
     skip("a virtual machine", f"none for {platform.machine()}")
     sys.exit(finish())
-directory, port = data_directory(), free_port()
+directory, port = watch_data(), free_port()
 subprocess.run(["make", "-s", f"BUILD={BUILD}", "guest"], cwd=ROOT, check=True, stdin=subprocess.DEVNULL)
 guest = subprocess.Popen([os.path.join(ROOT, "tests/guest/run"), "-c", "2", "-t", "300", "-p", f"{port}:8000",
                           os.path.join(ROOT, "tests/guest/appliance"), directory],
