@@ -5,6 +5,8 @@
 #   make STRICT=1              warnings are errors (what our own builds use)
 #   make BUILD=build/asan SAN=address,undefined
 #   make install PREFIX=/usr/local
+#   make deb                   a Debian package in $(BUILD)/deb
+#   make deb-root              what becomes of it on a bare Debian
 #   make fuzz TIME=60 [TARGET=misb]    every fuzzer, or one, for so many seconds
 #   make stress TIME=60        a ring's writer flat out and 16 readers
 VERSION = 0.1.0
@@ -25,10 +27,10 @@ endif
 TOOLS = capture/testcard capture/v4l2cap mux/h264fmp4 serve/fanout serve/ringput serve/ringcat serve/ondemand \
 	scripts/fmp4streamer
 # What nobody starts by hand.
-HELPERS = service/stage
+HELPERS = service/stage serve/checkpassword
 LIB = $(BUILD)/libfmp4streamer.a
 SOURCES = $(wildcard capture/*.c mux/*.c hls/*.c serve/*.c scripts/*.c)
-LIBSRC = $(filter-out $(TOOLS:=.c),$(SOURCES))
+LIBSRC = $(filter-out $(TOOLS:=.c) $(HELPERS:=.c),$(SOURCES))
 LIBOBJ = $(LIBSRC:%.c=$(BUILD)/%.o)
 BIN = $(foreach t,$(TOOLS),$(BUILD)/$(notdir $(t)))
 LIBEXEC = $(foreach t,$(HELPERS),$(BUILD)/$(notdir $(t)))
@@ -40,17 +42,23 @@ FUZZ = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
 FUZZOBJ = $(LIBSRC:%.c=$(BUILD)/fuzz/%.o)
 FUZZCC = clang $(FLAGS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 
-all: $(BIN) $(LIBEXEC)
+all: $(BIN) $(LIBEXEC) $(BUILD)/fmp4streamer-user
 
 define tool
 $(BUILD)/$(notdir $(1)): $(BUILD)/$(1).o $(LIB)
-	$$(CC) $$(LDFLAGS) -o $$@ $$^
+	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LIBS)
 endef
 $(foreach t,$(TOOLS) $(HELPERS),$(eval $(call tool,$(t))))
+$(BUILD)/checkpassword: LIBS = -lcrypt
+
+# It finds checkpassword beside it.
+$(BUILD)/fmp4streamer-user: scripts/fmp4streamer-user
+	@mkdir -p $(@D)
+	install $< $@
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(FLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(LIB): $(LIBOBJ)
 	rm -f $@ && $(AR) rcs $@ $^
@@ -101,17 +109,48 @@ stress: $(BUILD)/bench/ringstress
 lint:
 	BUILD=$(BUILD) tests/lint
 
-# DESTDIR for packagers.
-DATA = $(DESTDIR)$(PREFIX)/share/fmp4streamer
+# Where things go. For packagers: DESTDIR, and SYSTEM_UNITS where systemd looks for its units elsewhere.
+SYSTEM_UNITS = $(PREFIX)/lib/systemd/system
+USER_UNITS = $(PREFIX)/lib/systemd/user
+DATA = $(PREFIX)/share/fmp4streamer
+MAN = $(PREFIX)/share/man
+COMPLETIONS = $(PREFIX)/share/bash-completion/completions
+FOLDERS = $(wildcard capture mux hls serve scripts service)
+PAGES = $(wildcard $(FOLDERS:=/*.[1-8]))
+COMMANDS = $(wildcard scripts/fmp4streamer-user)
+SERVICE = $(wildcard $(addprefix service/,run finish users certificate certbot-deploy))
+EXAMPLES = $(wildcard $(addprefix service/,haproxy.cfg nginx-stream.conf nginx-edge.conf lighttpd.conf hitch.conf))
+
+# $(call put,MODE,FILES,DIRECTORY) and $(call unit,FILE,DIRECTORY)
+put = $(if $(strip $(2)),install -d $(DESTDIR)$(3) && install -m $(1) $(2) $(DESTDIR)$(3))
+unit = sed '/PREFIX/d; s,/usr/local/,$(PREFIX)/,' $(1) | install -D -m 644 /dev/stdin $(DESTDIR)$(2)/fmp4streamer.service
+
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DATA)/www \
-		$(DESTDIR)$(PREFIX)/libexec/fmp4streamer
-	install $(BIN) $(DESTDIR)$(PREFIX)/bin
-	install $(LIBEXEC) $(DESTDIR)$(PREFIX)/libexec/fmp4streamer
-	install service/run service/finish $(DATA)
-	install -m 644 $(TOOLS:=.1) $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 644 service/httpd.conf $(DATA)
-	install -m 644 service/www/* $(DATA)/www
+	$(call put,755,$(BIN) $(COMMANDS),$(PREFIX)/bin)
+	$(call put,755,$(LIBEXEC),$(PREFIX)/libexec/fmp4streamer)
+	$(call put,755,$(SERVICE),$(DATA))
+	$(call put,644,service/httpd.conf service/fmp4streamer.conf.dist,$(DATA))
+	$(call put,644,$(wildcard service/www/*),$(DATA)/www)
+	$(call put,644,$(EXAMPLES),$(DATA)/examples)
+	$(call put,644,$(filter %.1,$(PAGES)),$(MAN)/man1)
+	$(call put,644,$(filter %.5,$(PAGES)),$(MAN)/man5)
+	$(call put,644,$(filter %.8,$(PAGES)),$(MAN)/man8)
+	$(call unit,service/fmp4streamer.service,$(SYSTEM_UNITS))
+	$(call unit,service/fmp4streamer.user.service,$(USER_UNITS))
+	install -D -m 644 service/fmp4streamer.bash-completion $(DESTDIR)$(COMPLETIONS)/fmp4streamer
+
+# $(BUILD)/deb/fmp4streamer_VERSION_ARCH.deb: not signed, of the tree as it is, with Debian's own flags.
+DEBTREE = $(BUILD)/deb/fmp4streamer-$(VERSION)
+deb:
+	test "$$(dpkg-parsechangelog -l service/debian/changelog -S Version)" = $(VERSION)
+	rm -rf $(BUILD)/deb && mkdir -p $(DEBTREE)
+	tar -cf - $(FOLDERS) Makefile README.md LICENSE CHANGELOG.md | tar -C $(DEBTREE) -xf -
+	mv $(DEBTREE)/service/debian $(DEBTREE)/debian
+	cd $(DEBTREE) && env -i PATH="$$PATH" HOME="$$HOME" dpkg-buildpackage -us -uc -b
+
+# The package on a bare Debian of its own, in a chroot: root only.
+deb-root: all
+	BUILD=$(BUILD) PACKAGE_ROOT=1 prove -v -e '' tests/tool/package.t
 
 # The tools, by source, for the tests.
 tools:
@@ -120,5 +159,5 @@ tools:
 clean:
 	rm -rf $(BUILD)
 
--include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)
-.PHONY: all built tools units unit test bench fuzz guest stress lint install clean
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/fuzz/*/*.d)
+.PHONY: all built tools units unit test bench fuzz guest stress lint install deb deb-root clean

@@ -3,11 +3,6 @@
 #include <string.h>
 #include <strings.h>
 
-struct span {
-    const char *p;
-    size_t len;
-};
-
 /* The end of the head: behind the first empty line. 0 when there is none yet. Lines may end in LF
  * alone (RFC 9112 2.2). */
 static size_t head_end(const char *buf, size_t len)
@@ -23,10 +18,10 @@ static size_t head_end(const char *buf, size_t len)
 }
 
 /* Cuts a line off the front of *rest, without its line end. */
-static struct span cut_line(struct span *rest)
+static struct http_span cut_line(struct http_span *rest)
 {
     const char *lf = memchr(rest->p, '\n', rest->len);
-    struct span line = {rest->p, (size_t)(lf - rest->p)};
+    struct http_span line = {rest->p, (size_t)(lf - rest->p)};
     rest->len -= line.len + 1;
     rest->p = lf + 1;
     if (line.len && line.p[line.len - 1] == '\r')
@@ -35,7 +30,7 @@ static struct span cut_line(struct span *rest)
 }
 
 /* RFC 9110 5.6.2 */
-static int is_token(struct span v)
+static int is_token(struct http_span v)
 {
     static const char others[] = "!#$%&'*+-.^_`|~";
     for (size_t i = 0; i < v.len; i++) {
@@ -48,7 +43,7 @@ static int is_token(struct span v)
 }
 
 /* A carriage return in the middle of a line, too, may end it for somebody else. */
-static int has_control(struct span v)
+static int has_control(struct http_span v)
 {
     for (size_t i = 0; i < v.len; i++)
         if (((unsigned char)v.p[i] < ' ' && v.p[i] != '\t') || v.p[i] == 127)
@@ -82,7 +77,7 @@ static int clean_path(const char *path)
     return 1;
 }
 
-static int decode_path(struct span target, char out[HTTP_PATH_MAX])
+static int decode_path(struct http_span target, char out[HTTP_PATH_MAX])
 {
     size_t n = 0;
     if (!target.len || target.p[0] != '/')
@@ -106,38 +101,39 @@ static int decode_path(struct span target, char out[HTTP_PATH_MAX])
     return clean_path(out) ? 0 : -1;
 }
 
-static int request_line(struct span line, struct http_request *req)
+static int request_line(struct http_span line, struct http_request *req)
 {
     const char *sp = memchr(line.p, ' ', line.len);
     if (!sp || has_control(line))
         return -1;
     size_t method = (size_t)(sp - line.p);
-    if (!is_token((struct span){line.p, method}))
+    if (!is_token((struct http_span){line.p, method}))
         return -1;
     req->method = method == 3 && !memcmp(line.p, "GET", 3)    ? HTTP_GET
                   : method == 4 && !memcmp(line.p, "HEAD", 4) ? HTTP_HEAD
                                                               : HTTP_OTHER;
-    struct span rest = {sp + 1, line.len - method - 1};
+    struct http_span rest = {sp + 1, line.len - method - 1};
     const char *sp2 = memchr(rest.p, ' ', rest.len);
     if (!sp2)
         return -1;
-    struct span target = {rest.p, (size_t)(sp2 - rest.p)};
-    struct span version = {sp2 + 1, rest.len - target.len - 1};
+    struct http_span target = {rest.p, (size_t)(sp2 - rest.p)};
+    struct http_span version = {sp2 + 1, rest.len - target.len - 1};
     if (version.len != 8 || memcmp(version.p, "HTTP/1.", 7) != 0)
         return -1;
     if (version.p[7] != '0' && version.p[7] != '1')
         return -1;
     req->minor = version.p[7] - '0';
+    req->target = target;
     return decode_path(target, req->path);
 }
 
-static int is_field(struct span name, const char *want)
+static int is_field(struct http_span name, const char *want)
 {
     return name.len == strlen(want) && strncasecmp(name.p, want, name.len) == 0;
 }
 
 /* Whether a comma-separated list holds this token. */
-static int has_token(struct span v, const char *token)
+static int has_token(struct http_span v, const char *token)
 {
     size_t n = strlen(token);
     for (size_t i = 0; i + n <= v.len; i++) {
@@ -149,7 +145,7 @@ static int has_token(struct span v, const char *token)
     return 0;
 }
 
-static int contains(struct span v, const char *text)
+static int contains(struct http_span v, const char *text)
 {
     size_t n = strlen(text);
     for (size_t i = 0; i + n <= v.len; i++)
@@ -160,7 +156,7 @@ static int contains(struct span v, const char *text)
 
 /* Digits from v on; stops at the first other character. Returns how many, 0 for none or overflow.
  */
-static size_t number(struct span v, uint64_t *out)
+static size_t number(struct http_span v, uint64_t *out)
 {
     size_t i = 0;
     *out = 0;
@@ -174,16 +170,16 @@ static size_t number(struct span v, uint64_t *out)
 
 /* bytes=N-, bytes=N-M, bytes=-N. A header of several ranges, or one that makes no sense, is
  * ignored, as RFC 9110 14.2 allows. */
-static void read_range(struct span v, struct http_request *req)
+static void read_range(struct http_span v, struct http_request *req)
 {
     if (v.len < 7 || strncasecmp(v.p, "bytes=", 6) != 0)
         return;
-    v = (struct span){v.p + 6, v.len - 6};
+    v = (struct http_span){v.p + 6, v.len - 6};
     uint64_t first = 0, last = UINT64_MAX;
     size_t n = number(v, &first);
     if (n == v.len || v.p[n] != '-')
         return;
-    struct span rest = {v.p + n + 1, v.len - n - 1};
+    struct http_span rest = {v.p + n + 1, v.len - n - 1};
     if (rest.len && number(rest, &last) != rest.len)
         return;
     if ((n == 0 && rest.len == 0) || (n && last < first))
@@ -200,7 +196,16 @@ struct said {
     uint64_t bytes;
 };
 
-static int header_field(struct span name, struct span v, struct http_request *req,
+/* What may be said once only: two could mean one thing here and another to somebody else. */
+static int only_once(struct http_span *have, struct http_span v)
+{
+    if (have->p)
+        return -1;
+    *have = v;
+    return 0;
+}
+
+static int header_field(struct http_span name, struct http_span v, struct http_request *req,
                         struct said *said)
 {
     uint64_t bytes;
@@ -218,33 +223,37 @@ static int header_field(struct span name, struct span v, struct http_request *re
         read_range(v, req);
     } else if (is_field(name, "User-Agent")) {
         req->firefox = contains(v, "Firefox/");
+    } else if (is_field(name, "Host")) {
+        return only_once(&req->host, v);
+    } else if (is_field(name, "Authorization")) {
+        return only_once(&req->authorization, v);
     }
     return 0;
 }
 
-static int header_line(struct span line, struct http_request *req, struct said *said)
+static int header_line(struct http_span line, struct http_request *req, struct said *said)
 {
     const char *colon = memchr(line.p, ':', line.len);
     if (!colon || has_control(line))
         return -1;
-    struct span name = {line.p, (size_t)(colon - line.p)};
-    struct span v = {colon + 1, line.len - name.len - 1};
+    struct http_span name = {line.p, (size_t)(colon - line.p)};
+    struct http_span v = {colon + 1, line.len - name.len - 1};
     /* A folded line or a space before the colon: RFC 9112 5.1 and 5.2 say to refuse. */
     if (!is_token(name))
         return -1;
     while (v.len && (*v.p == ' ' || *v.p == '\t'))
-        v = (struct span){v.p + 1, v.len - 1};
+        v = (struct http_span){v.p + 1, v.len - 1};
     while (v.len && (v.p[v.len - 1] == ' ' || v.p[v.len - 1] == '\t'))
         v.len--;
     return header_field(name, v, req, said);
 }
 
 /* The lines behind the request line, up to the empty one. */
-static int header_lines(struct span rest, struct http_request *req)
+static int header_lines(struct http_span rest, struct http_request *req)
 {
     struct said said = {0};
     while (rest.len) {
-        struct span line = cut_line(&rest);
+        struct http_span line = cut_line(&rest);
         if (line.len && header_line(line, req, &said) < 0)
             return -1;
     }
@@ -256,14 +265,14 @@ static int header_lines(struct span rest, struct http_request *req)
 }
 
 /* What cannot be the beginning of a request need not be waited for. */
-static int hopeless(struct span part, struct http_request *req)
+static int hopeless(struct http_span part, struct http_request *req)
 {
     if (memchr(part.p, '\n', part.len))
         return request_line(cut_line(&part), req) < 0;
     if (part.len && part.p[part.len - 1] == '\r')
         part.len--;
     const char *sp = memchr(part.p, ' ', part.len);
-    struct span method = {part.p, sp ? (size_t)(sp - part.p) : part.len};
+    struct http_span method = {part.p, sp ? (size_t)(sp - part.p) : part.len};
     return has_control(part) || (part.len && !is_token(method));
 }
 
@@ -276,8 +285,8 @@ int http_parse(const char *buf, size_t len, struct http_request *req)
         skip++;
     size_t head = head_end(buf + skip, len - skip);
     if (!head)
-        return hopeless((struct span){buf + skip, len - skip}, req) ? HTTP_BAD : HTTP_MORE;
-    struct span rest = {buf + skip, head};
+        return hopeless((struct http_span){buf + skip, len - skip}, req) ? HTTP_BAD : HTTP_MORE;
+    struct http_span rest = {buf + skip, head};
     if (request_line(cut_line(&rest), req) < 0 || header_lines(rest, req) < 0)
         return HTTP_BAD;
     return (int)(skip + head);

@@ -1,5 +1,5 @@
-/* The head of an HTTP/1.x request (RFC 9112 2.2, 3, 5; RFC 9110 14.1.2), as little of it as this
- * server needs. */
+/* The head of an HTTP/1.x request (RFC 9112 2.2, 3, 5; RFC 9110 11.6.2, 14.1.2), as little of it as
+ * this server needs. */
 #ifndef SERVE_HTTP_H
 #define SERVE_HTTP_H
 
@@ -14,22 +14,32 @@ enum {
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_OTHER };
 
+/* Bytes of the caller's buffer, valid as long as it is. p is NULL where there is no such thing. */
+struct http_span {
+    const char *p;
+    size_t len;
+};
+
 struct http_request {
     enum http_method method;
-    int minor;                /* HTTP/1.minor, 0 or 1 */
-    int keep_alive;           /* the connection may serve another request after this one */
-    int has_body;             /* a body follows the head */
-    int has_range;            /* one well-formed range of bytes: first-last */
-    uint64_t first, last;     /* UINT64_MAX: last is open; first is the suffix length then */
-    int suffix;               /* bytes=-N */
-    int firefox;              /* "Firefox/" in the User-Agent */
+    int minor;               /* HTTP/1.minor, 0 or 1 */
+    int keep_alive;          /* the connection may serve another request after this one */
+    int has_body;            /* a body follows the head */
+    int has_range;           /* one well-formed range of bytes: first-last */
+    uint64_t first, last;    /* UINT64_MAX: last is open; first is the suffix length then */
+    int suffix;              /* bytes=-N */
+    int firefox;             /* "Firefox/" in the User-Agent */
+    struct http_span target; /* as it was sent, with the query; begins with / */
+    struct http_span host;   /* the field's value, perhaps empty */
+    struct http_span authorization;
     char path[HTTP_PATH_MAX]; /* percent-decoded, no query; begins with / */
 };
 
 /* Reads the head at buf[0, len). Returns its length (the empty line included), HTTP_MORE when it is
  * not all there, HTTP_BAD as soon as it is no request this server answers: bytes that do not belong
  * there, another protocol version, a path that is too long, holds a zero or a dot segment once
- * decoded, a folded header, or lengths that contradict each other. buf need not end in a zero. */
+ * decoded, a folded header, lengths that contradict each other, a second Host (RFC 9112 3.2) or
+ * Authorization (RFC 9110 5.3, 11.6.2). buf need not end in a zero. */
 int http_parse(const char *buf, size_t len, struct http_request *req);
 
 #endif

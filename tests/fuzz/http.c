@@ -8,6 +8,17 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Within the copy, and from then on the same for every copy of these bytes. */
+static void rebase(struct http_span *span, const char *copy, const uint8_t *data, size_t size)
+{
+    if (!span->p) {
+        assert(!span->len);
+        return;
+    }
+    assert(span->p >= copy && span->p + span->len <= copy + size);
+    span->p = (const char *)data + (span->p - copy);
+}
+
 /* From memory of just that size, so that one byte too far is seen. */
 static int parse(const uint8_t *data, size_t size, struct http_request *req)
 {
@@ -15,6 +26,12 @@ static int parse(const uint8_t *data, size_t size, struct http_request *req)
     if (size)
         memcpy(copy, data, size);
     int got = http_parse(copy, size, req);
+    if (got > 0) {
+        assert(req->target.len && req->target.p[0] == '/');
+        rebase(&req->target, copy, data, size);
+        rebase(&req->host, copy, data, size);
+        rebase(&req->authorization, copy, data, size);
+    }
     free(copy);
     return got;
 }

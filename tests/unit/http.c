@@ -166,6 +166,10 @@ static const char *const bad[] = {
     LINE "Content-Length: 1\r\nContent-Length: 2" END,
     LINE "Content-Length: 0\r\nContent-Length: 2" END,
     LINE "Content-Length: 0\r\nTransfer-Encoding: chunked" END,
+    LINE "Host: a\r\nHost: a" END,
+    LINE "Host:\r\nhost: b" END,
+    LINE "Authorization: Basic YTpi\r\nX: y\r\nauthorization: Basic YTpi" END,
+    LINE "Authorization:\r\nAuthorization:" END,
 };
 
 static void bad_heads(void)
@@ -223,6 +227,36 @@ static void ranges(void)
     }
 }
 
+static int is_text(struct http_span span, const char *want)
+{
+    if (!want)
+        return !span.p && !span.len;
+    return span.p && span.len == strlen(want) && !memcmp(span.p, want, span.len);
+}
+
+static void spans(void)
+{
+    static const struct {
+        const char *head, *target, *host, *authorization;
+    } table[] = {
+        {"GET / HTTP/1.1" END, "/", NULL, NULL},
+        {"\r\nGET /a%20b?c=%2e&d HTTP/1.1\r\nHost: [::1]:8000\r\nAuthorization:  Basic YTpi \t" END,
+         "/a%20b?c=%2e&d", "[::1]:8000", "Basic YTpi"},
+        {"GET /? HTTP/1.0\nauthorization:x\nhOST:\n\n", "/?", "", "x"},
+        {"GET /x HTTP/1.1\r\nX-Host: a\r\nProxy-Authorization: b\r\nHost2: c" END, "/x", NULL,
+         NULL},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct http_request req;
+        size_t len = strlen(table[i].head);
+        int got = parse_at_edge(table[i].head, len, &req);
+        ok(got == (int)len && is_text(req.target, table[i].target) &&
+               is_text(req.host, table[i].host) &&
+               is_text(req.authorization, table[i].authorization),
+           "target, host and authorization: %s", label(table[i].head));
+    }
+}
+
 static int put_text(char *out, int at, const char *text)
 {
     size_t n = strlen(text);
@@ -256,6 +290,7 @@ int main(void)
     good_heads();
     bad_heads();
     ranges();
+    spans();
     long_paths();
     return done();
 }
