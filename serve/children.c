@@ -1,5 +1,6 @@
 #include "serve/children.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
@@ -30,6 +31,26 @@ pid_t children_start(const char *const *argv, int quiet)
         dup2(null, STDERR_FILENO);
     execvp(argv[0], (char *const *)(uintptr_t)argv);
     _exit(CHILDREN_NO_PROGRAM);
+}
+
+int children_run(const char *const *argv)
+{
+    sigset_t none;
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        signal(SIGPIPE, SIG_DFL);
+        execvp(argv[0], (char *const *)(uintptr_t)argv);
+        _exit(CHILDREN_NO_PROGRAM);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) < 0)
+        return -1;
+    if (WIFEXITED(status) && WEXITSTATUS(status) != CHILDREN_NO_PROGRAM)
+        return WEXITSTATUS(status);
+    errno = WIFEXITED(status) ? ENOENT : EINTR;
+    return -1;
 }
 
 /* The children that are there now, at most `max`. */

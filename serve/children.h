@@ -16,6 +16,10 @@ enum {
  * Returns its process number, or -1 with errno. argv ends with NULL. */
 pid_t children_start(const char *const *argv, int quiet);
 
+/* Runs a program whose output is ours and waits for its end. Returns its exit status, or -1 with
+ * errno. Signals that are blocked here are not blocked for it. */
+int children_run(const char *const *argv);
+
 /* Kills every child of this process, and, where it is a subreaper, every descendant. Returns 0 when
  * there is none any more, or -1 when some are left after CHILDREN_KILL_MS. */
 int children_kill(void);

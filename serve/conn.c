@@ -1,5 +1,5 @@
 /* A connection up to the point where it is known what it wants: accept, peek at the head, answer
- * what is short, hand over what is not ours. */
+ * what is short. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "serve/proxy.h"
 #include "serve/server.h"
 
 enum {
@@ -21,7 +22,6 @@ enum {
 static const uint32_t wanted_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 static char head[LIMIT_HEAD];
-static char status_text[LIMIT_STATUS];
 
 static int is_loopback(const struct in6_addr *a)
 {
@@ -86,21 +86,26 @@ static void set_options(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
-/* One who is over the limit of its address is answered properly, up to as many again. */
-static void set_up(struct server *s, int fd, const struct in6_addr *addr)
+static const char too_many[] = "too many connections from this address";
+
+/* One who is over the limit of its address is answered properly, up to as many again. Behind a
+ * front end the address comes with the PROXY line: until then it is nobody's. */
+static void set_up(struct server *s, int fd, const struct in6_addr *addr, int proxied)
 {
-    static const char too_many[] = "too many connections from this address";
     struct conn *c = s->open < s->conns ? free_conn(s) : NULL;
-    unsigned over = too_many_from(s, addr);
+    unsigned over = proxied ? 0 : too_many_from(s, addr);
     if (!c || over > 1) {
         turn_away(s, fd, c ? too_many : "too many connections");
         return;
     }
     set_options(fd);
+    uint32_t generation = c->generation + 1;
     memset(c, 0, sizeof *c);
+    c->generation = generation;
     c->fd = fd;
-    c->addr = *addr;
-    c->state = CONN_HEAD;
+    c->addr = proxied ? in6addr_any : *addr;
+    c->proxied = proxied;
+    c->state = proxied ? CONN_PROXY : CONN_HEAD;
     c->since = now_us();
     s->open++;
     struct epoll_event ev = {.events = wanted_events, .data.ptr = c};
@@ -112,13 +117,14 @@ static void set_up(struct server *s, int fd, const struct in6_addr *addr)
     }
 }
 
-void conn_accept(struct server *s, int listener)
+void conn_accept(struct server *s, const struct listener *listener)
 {
     for (int i = 0; i < LIMIT_ACCEPTS; i++) {
         struct sockaddr_storage from;
         struct in6_addr addr;
         socklen_t len = sizeof from;
-        int fd = accept4(listener, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd =
+            accept4(listener->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
             continue;
         if (fd < 0) {
@@ -126,7 +132,7 @@ void conn_accept(struct server *s, int listener)
             return;
         }
         peer_address(&from, &addr);
-        set_up(s, fd, &addr);
+        set_up(s, fd, &addr, listener->proxied);
     }
 }
 
@@ -185,11 +191,10 @@ void conn_done(struct server *s, struct conn *c, int keep_alive)
         conn_close(s, c);
 }
 
-/* An answer that is there as a whole; without a text, the head of one that has no length. It goes
- * into the socket at once or not at all: a client that leaves no room for it has had its chance. */
-static void send_answer(struct server *s, struct conn *c, const struct http_request *req,
-                        const char *status, const char *type, const char *extra, const char *text,
-                        size_t len)
+/* It goes into the socket at once or not at all: a client that leaves no room for it has had its
+ * chance. */
+void conn_send(struct server *s, struct conn *c, const struct http_request *req, const char *status,
+               const char *type, const char *extra, const char *text, size_t len)
 {
     char top[ANSWER_MAX], length[64] = "";
     int keep = req && req->keep_alive && !req->has_body;
@@ -214,98 +219,21 @@ void conn_answer(struct server *s, struct conn *c, const struct http_request *re
 {
     char text[ANSWER_MAX];
     int n = snprintf(text, sizeof text, "%s\n", line);
-    const char *extra = status[0] == '5'             ? "Retry-After: 5\r\n"
-                        : !strncmp(status, "405", 3) ? "Allow: GET, HEAD\r\n"
-                                                     : "";
-    send_answer(s, c, req, status, "text/plain", extra, text, (size_t)n);
+    const char *extra = "";
+    if (status[0] == '5')
+        extra = "Retry-After: 5\r\n";
+    else if (strncmp(status, "429", 3) == 0)
+        extra = "Retry-After: 60\r\n";
+    else if (strncmp(status, "405", 3) == 0)
+        extra = "Allow: GET, HEAD\r\n";
+    else if (strncmp(status, "401", 3) == 0)
+        extra = "WWW-Authenticate: Basic realm=\"fmp4streamer\", charset=\"UTF-8\"\r\n";
+    conn_send(s, c, req, status, "text/plain", extra, text, (size_t)n);
 }
 
-/* An endless stream has no bytes to name. A browser that asks for the rest of one it lost takes 416
- * as the end; one that probes for a length moves on to its next source. */
-static int range_fits(const struct http_request *req)
+int conn_consume(struct conn *c, size_t n)
 {
-    return !req->has_range || (!req->suffix && req->first == 0 && req->last == UINT64_MAX);
-}
-
-static void serve_live(struct server *s, struct conn *c, const struct http_request *req,
-                       struct camera *camera, enum viewer_kind kind)
-{
-    if (kind != VIEW_STILL && !range_fits(req))
-        conn_answer(s, c, req, "416 Range Not Satisfiable", "a live stream has no ranges");
-    else if (kind != VIEW_STILL && req->method == HTTP_HEAD)
-        send_answer(s, c, req, "200 OK", "video/mp4", "Access-Control-Allow-Origin: *\r\n", NULL,
-                    0);
-    else if (kind == VIEW_STILL && !camera->name[0] && ring_last_key(&camera->ring) < 0)
-        conn_answer(s, c, req, "503 Service Unavailable", "no picture has come yet");
-    else
-        viewer_begin(s, c, req, camera, kind);
-}
-
-static void serve_status(struct server *s, struct conn *c, const struct http_request *req)
-{
-    size_t n = status_write(s, status_text, sizeof status_text, now_us());
-    send_answer(s, c, req, "200 OK", "application/json", "Access-Control-Allow-Origin: *\r\n",
-                status_text, n);
-}
-
-/* What is ours. Everything else is a file. */
-static const struct route {
-    const char *path;
-    int live; /* enum viewer_kind, or -1: the status page */
-} routes[] = {
-    {"/stream.mp4", VIEW_STREAM},
-    {"/raw.mp4", VIEW_RAW},
-    {"/still.mp4", VIEW_STILL},
-    {"/status.json", -1},
-};
-
-/* /stream.mp4 is the first camera's; /NAME/stream.mp4 any's. The status page is of all. */
-static const struct route *find_route(struct server *s, const char *path, struct camera **camera)
-{
-    *camera = &s->camera[0];
-    for (unsigned i = 0; i < s->cameras; i++) {
-        size_t n = strlen(s->camera[i].name);
-        if (n && strncmp(path + 1, s->camera[i].name, n) == 0 && path[n + 1] == '/') {
-            *camera = &s->camera[i];
-            path += n + 1;
-            break;
-        }
-    }
-    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
-        if (strcmp(routes[i].path, path) == 0)
-            return &routes[i];
-    return NULL;
-}
-
-/* Takes exactly the head out of the socket, so that what is behind it stays for whoever is next. */
-static int consume(int fd, size_t n)
-{
-    return recv(fd, head, n, MSG_DONTWAIT) == (ssize_t)n ? 0 : -1;
-}
-
-static void serve(struct server *s, struct conn *c, const struct http_request *req, size_t len)
-{
-    struct camera *camera;
-    const struct route *route = find_route(s, req->path, &camera);
-    s->count.requests++;
-    if (req->method == HTTP_OTHER || req->has_body) {
-        struct http_request last = *req;
-        last.keep_alive = 0;
-        consume(c->fd, len);
-        conn_answer(s, c, &last,
-                    req->method == HTTP_OTHER ? "405 Method Not Allowed" : "413 Content Too Large",
-                    req->method == HTTP_OTHER ? "only GET and HEAD" : "no request here has a body");
-    } else if (!route && s->www) {
-        static_serve(s, c, req);
-    } else if (consume(c->fd, len) < 0) {
-        conn_close(s, c);
-    } else if (!route) {
-        conn_answer(s, c, req, "404 Not Found", "no such page");
-    } else if (route->live < 0) {
-        serve_status(s, c, req);
-    } else {
-        serve_live(s, c, req, camera, (enum viewer_kind)route->live);
-    }
+    return recv(c->fd, head, n, MSG_DONTWAIT) == (ssize_t)n ? 0 : -1;
 }
 
 /* Empty lines in front of a request are nobody's: whoever gets the request must not see them. */
@@ -317,7 +245,7 @@ static int drop_empty_lines(int fd, const char *p, size_t n)
     return i ? (recv(fd, head, i, MSG_DONTWAIT) == (ssize_t)i ? 1 : -1) : 0;
 }
 
-static void read_head(struct server *s, struct conn *c)
+void conn_read(struct server *s, struct conn *c, enum auth_verdict verdict)
 {
     struct http_request req;
     ssize_t n = 0;
@@ -334,13 +262,39 @@ static void read_head(struct server *s, struct conn *c)
     }
     int len = dropped ? HTTP_BAD : http_parse(head, (size_t)n, &req);
     if (len > 0)
-        serve(s, c, &req, (size_t)len);
+        request_serve(s, c, &req, (size_t)len, verdict);
     else if (len == HTTP_BAD)
         conn_answer(s, c, NULL, "400 Bad Request", "not a request this server knows");
     else if ((size_t)n == sizeof head)
         conn_answer(s, c, NULL, "431 Request Header Fields Too Large", "request head too long");
     else if (c->peer_done)
         conn_close(s, c);
+}
+
+/* The front end has said whose connection it is, or it is none. */
+static void read_proxy(struct server *s, struct conn *c)
+{
+    struct in6_addr from = in6addr_loopback;
+    ssize_t n = recv(c->fd, head, PROXY_MAX, MSG_PEEK | MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    int len = n > 0 ? proxy_parse(head, (size_t)n, &from) : PROXY_BAD;
+    if (len == PROXY_MORE && !c->peer_done)
+        return;
+    unsigned over = len > 0 ? too_many_from(s, &from) : 0;
+    if (len <= 0 || over > 1 || conn_consume(c, (size_t)len) < 0) {
+        s->count.refused++;
+        conn_close(s, c);
+        return;
+    }
+    c->addr = from;
+    c->state = CONN_HEAD;
+    if (over) {
+        s->count.refused++;
+        conn_answer(s, c, NULL, "503 Service Unavailable", too_many);
+    } else {
+        conn_read(s, c, AUTH_WAIT);
+    }
 }
 
 void conn_event(struct server *s, struct conn *c, uint32_t events)
@@ -352,8 +306,10 @@ void conn_event(struct server *s, struct conn *c, uint32_t events)
         return;
     }
     c->peer_done |= (events & EPOLLRDHUP) != 0;
-    if (c->state == CONN_HEAD && (events & EPOLLIN)) {
-        read_head(s, c);
+    if (c->state == CONN_PROXY && (events & EPOLLIN)) {
+        read_proxy(s, c);
+    } else if (c->state == CONN_HEAD && (events & EPOLLIN)) {
+        conn_read(s, c, AUTH_WAIT);
     } else if (c->state == CONN_LINGER && (events & EPOLLIN)) {
         linger(s, c);
     } else if (c->state == CONN_VIEWER && (events & EPOLLOUT) && c->blocked) {
@@ -368,7 +324,9 @@ void conn_sweep(struct server *s)
     for (unsigned i = 0; i < s->conns; i++) {
         struct conn *c = &s->conn[i];
         int64_t age = (now - c->since) / 1000;
-        if (c->state == CONN_HEAD && age > LIMIT_HEAD_MS) {
+        if (c->state == CONN_PROXY && age > LIMIT_HEAD_MS) {
+            conn_close(s, c);
+        } else if (c->state == CONN_HEAD && age > LIMIT_HEAD_MS) {
             int begun = recv(c->fd, head, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
             if (begun)
                 conn_answer(s, c, NULL, "408 Request Timeout", "request head took too long");

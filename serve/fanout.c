@@ -1,6 +1,5 @@
 /* fanout: live streams, from standard input or from rings, to any number of browsers and players.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -14,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -25,11 +25,13 @@
 #include "capture/exit.h"
 #include "capture/number.h"
 #include "serve/feed.h"
+#include "serve/listen.h"
 #include "serve/ready.h"
 #include "serve/server.h"
 
 #define USAGE                                                                                      \
-    "usage: fanout [-l [addr:]port] ... [-w wwwdir] [-a connections] [-d fd] [NAME ...]\n"         \
+    "usage: fanout [-l [addr:]port] ... [-P [addr:]port] ... [-r port] [-w wwwdir] ...\n"          \
+    "              [-u users] [-a connections] [-m viewers] [-d fd] [NAME ...]\n"                  \
     "       fanout -h | -V\n"
 #define DEFAULT_LISTEN "8000"
 
@@ -38,13 +40,14 @@ enum {
     SPARE_FILES = 64, /* descriptors that are not connections */
     SWEEP_MS = 1000,
     MISSING_US = 3000000, /* a ring that is not there by then is spoken of */
-    HOST_MAX = 256,
 };
 
 static struct server server;
 static struct feed feed; /* of the private ring */
+static struct auth auth;
+static const char *users; /* NULL: everybody may look */
 /* What an epoll event points at when it is not a connection. */
-static int source_tag, signal_tag, listener_tag[LIMIT_LISTENERS];
+static int source_tag, signal_tag, auth_tag;
 
 static _Noreturn void fail(int status, const char *what, const char *why)
 {
@@ -59,55 +62,20 @@ static void watch(int fd, uint32_t events, void *tag)
         fail(EXIT_AGAIN, "epoll_ctl", strerror(errno));
 }
 
-/* One socket. IPv6 sockets take IPv6 only, so that both can be asked for side by side. */
-static int listen_on(const struct addrinfo *ai)
+/* -l and -P: text is an address and a port. */
+static void add_listener(const char *option, const char *text, int proxied)
 {
-    const int one = 1;
-    int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (ai->ai_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
-    if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, LIMIT_BACKLOG) == 0)
-        return fd;
-    int e = errno;
-    close(fd);
-    errno = e;
-    return -1;
-}
-
-/* "port", "addr:port" or "[v6]:port". Without an address: all of both families. */
-static void add_listener(const char *text)
-{
-    char host[HOST_MAX];
-    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
-                                   .ai_socktype = SOCK_STREAM};
-    struct addrinfo *list;
-    uint64_t number;
-    const char *colon = strrchr(text, ':');
-    const char *port = colon ? colon + 1 : text;
-    size_t len = colon ? (size_t)(colon - text) : 0;
-    const char *first = text;
-    if (len > 1 && first[0] == '[' && first[len - 1] == ']') {
-        first++;
-        len -= 2;
-    }
-    if (len >= sizeof host || (colon && !len) || number_parse(port, 1, 65535, &number) < 0)
-        fail(EXIT_USAGE, "-l", "not [addr:]port");
-    memcpy(host, first, len);
-    host[len] = 0;
-    int e = getaddrinfo(len ? host : NULL, port, &hints, &list);
-    if (e)
-        fail(EXIT_USAGE, "-l", "not [addr:]port with a numeric address");
+    struct addrinfo *list = listen_parse(text, proxied);
     unsigned before = server.listeners;
     int why = 0;
+    if (!list)
+        fail(EXIT_USAGE, option, "not [addr:]port with a numeric address");
     for (const struct addrinfo *ai = list; ai; ai = ai->ai_next) {
         if (server.listeners == LIMIT_LISTENERS)
-            fail(EXIT_USAGE, "-l", "too many addresses");
-        int fd = listen_on(ai);
+            fail(EXIT_USAGE, option, "too many addresses");
+        int fd = listen_open(ai);
         if (fd >= 0)
-            server.listener[server.listeners++] = fd;
+            server.listener[server.listeners++] = (struct listener){fd, proxied};
         else if (errno != EAFNOSUPPORT)
             why = errno;
     }
@@ -116,17 +84,20 @@ static void add_listener(const char *text)
         fail(EXIT_AGAIN, text, strerror(why ? why : EAFNOSUPPORT));
 }
 
-static void set_www(const char *dir)
+/* Types come from beside the last of them, which is the installed one. */
+static void add_www(const char *dir)
 {
-    static char www[PATH_MAX], conf[PATH_MAX + 16];
+    static char www[LIMIT_WWW][PATH_MAX], conf[PATH_MAX + 16];
     struct stat st;
+    if (server.wwws == LIMIT_WWW)
+        fail(EXIT_USAGE, "-w", "too many directories");
+    char *path = www[server.wwws];
     errno = ENOTDIR;
-    if (!realpath(dir, www) || stat(www, &st) < 0 || !S_ISDIR(st.st_mode))
+    if (!realpath(dir, path) || stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
         fail(EXIT_USAGE, dir, strerror(errno));
-    server.www = www;
-    snprintf(conf, sizeof conf, "%s/../httpd.conf", www);
-    if (stat(conf, &st) == 0 && S_ISREG(st.st_mode))
-        server.httpd_conf = conf;
+    server.www[server.wwws++] = path;
+    snprintf(conf, sizeof conf, "%s/../httpd.conf", path);
+    server.httpd_conf = stat(conf, &st) == 0 && S_ISREG(st.st_mode) ? conf : NULL;
 }
 
 /* The page that was installed with this program, wherever that is: PREFIX/bin/fanout has it in
@@ -142,7 +113,7 @@ static void set_installed_www(void)
     char *slash = strrchr(path, '/');
     snprintf(slash, sizeof path - (size_t)(slash - path), "/../share/fmp4streamer/www");
     if (stat(path, &st) == 0)
-        set_www(path);
+        add_www(path);
 }
 
 static void parse_options(int argc, char **argv, int *ready_fd)
@@ -151,18 +122,34 @@ static void parse_options(int argc, char **argv, int *ready_fd)
     int c;
     char option[] = "-?";
     opterr = 0;
-    while ((c = getopt(argc, argv, "+:l:w:a:d:hV")) != -1) {
+    while ((c = getopt(argc, argv, "+:l:P:r:w:u:a:m:d:hV")) != -1) {
         switch (c) {
         case 'l':
-            add_listener(optarg);
+            add_listener("-l", optarg, 0);
+            break;
+        case 'P':
+            add_listener("-P", optarg, 1);
             break;
         case 'w':
-            set_www(optarg);
+            add_www(optarg);
+            break;
+        case 'u':
+            users = optarg;
             break;
         case 'a':
             if (number_parse(optarg, 1, LIMIT_CONNECTIONS, &n) < 0)
                 fail(EXIT_USAGE, "-a", "not a number of connections, 1 to 4096");
             server.per_address = (unsigned)n;
+            break;
+        case 'm':
+            if (number_parse(optarg, 1, LIMIT_VIEWERS, &n) < 0)
+                fail(EXIT_USAGE, "-m", "not a number of viewers, 1 to 2048");
+            server.max_viewers = (unsigned)n;
+            break;
+        case 'r':
+            if (number_parse(optarg, 1, 65535, &n) < 0)
+                fail(EXIT_USAGE, "-r", "not a port, 1 to 65535");
+            server.redirect = (unsigned)n;
             break;
         case 'd':
             if (ready_parse(optarg, ready_fd) < 0)
@@ -266,12 +253,32 @@ static void set_up_named(char **names)
     }
 }
 
+/* Their passwords are checked by a program of its own. */
+static void set_up_users(void)
+{
+    if (auth_open(&auth, users, NULL, now_us()) < 0)
+        fail(EXIT_USAGE, errno == ENOENT ? "checkpassword" : users, strerror(errno));
+    server.auth = &auth;
+    watch(auth_fd(&auth), EPOLLIN, &auth_tag);
+}
+
+static void take_answers(void)
+{
+    struct auth_answer answer;
+    while (server.auth && auth_next(&auth, now_us(), &answer))
+        request_answered(&server, &answer);
+}
+
 static void set_up(char **names, int ready_fd)
 {
     struct server *s = &server;
     if (!s->listeners)
-        add_listener(DEFAULT_LISTEN);
-    if (!s->www)
+        add_listener("-l", DEFAULT_LISTEN, 0);
+    /* Ports below 1024 are bound: no child needs what that took. */
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    if (!s->max_viewers)
+        s->max_viewers = LIMIT_VIEWERS;
+    if (!s->wwws)
         set_installed_www();
     s->conns = allowed_connections();
     s->conn = memory(s->conns * sizeof *s->conn, "connections");
@@ -280,13 +287,15 @@ static void set_up(char **names, int ready_fd)
     if (s->epoll < 0)
         fail(EXIT_AGAIN, "epoll_create1", strerror(errno));
     s->signals = open_signals();
+    if (users)
+        set_up_users();
     if (*names)
         set_up_named(names);
     else
         set_up_private();
     watch(s->signals, EPOLLIN, &signal_tag);
     for (unsigned i = 0; i < s->listeners; i++)
-        watch(s->listener[i], EPOLLIN, &listener_tag[i]);
+        watch(s->listener[i].fd, EPOLLIN, &s->listener[i]);
     s->started = now_us();
     if (ready_say(ready_fd) < 0)
         fail(EXIT_USAGE, "-d", strerror(errno));
@@ -374,30 +383,38 @@ static int is_camera(const void *tag)
     return c >= server.camera && c < server.camera + LIMIT_CAMERAS;
 }
 
+static int is_listener(const void *tag)
+{
+    const struct listener *l = tag;
+    return l >= server.listener && l < server.listener + LIMIT_LISTENERS;
+}
+
 /* Connections first, then new fragments, then new connections: a slot that is freed here is not
  * given out again while events for its old owner are still in the list. */
 static int dispatch(const struct epoll_event *ev, int n)
 {
-    int stop = 0, source = 0;
+    int stop = 0, source = 0, answers = 0;
     for (int i = 0; i < n; i++) {
         void *tag = ev[i].data.ptr;
         if (tag == &source_tag)
             source = 1;
         else if (tag == &signal_tag)
-            stop |= take_signals();
-        else if (!is_camera(tag) &&
-                 ((int *)tag < listener_tag || (int *)tag >= listener_tag + LIMIT_LISTENERS))
+            stop |= take_signals(), answers = 1;
+        else if (tag == &auth_tag)
+            answers = 1;
+        else if (!is_camera(tag) && !is_listener(tag))
             conn_event(&server, tag, ev[i].events);
     }
+    if (answers)
+        take_answers();
     if (source)
         stop |= take_source();
     for (int i = 0; i < n; i++)
         if (is_camera(ev[i].data.ptr))
             take_camera(ev[i].data.ptr);
     for (int i = 0; i < n; i++)
-        for (unsigned k = 0; k < server.listeners; k++)
-            if (ev[i].data.ptr == &listener_tag[k])
-                conn_accept(&server, server.listener[k]);
+        if (is_listener(ev[i].data.ptr))
+            conn_accept(&server, ev[i].data.ptr);
     return stop;
 }
 
@@ -405,8 +422,8 @@ static int dispatch(const struct epoll_event *ev, int n)
 static void listen_for(uint32_t events)
 {
     for (unsigned i = 0; i < server.listeners; i++) {
-        struct epoll_event ev = {.events = events, .data.ptr = &listener_tag[i]};
-        if (epoll_ctl(server.epoll, EPOLL_CTL_MOD, server.listener[i], &ev) < 0)
+        struct epoll_event ev = {.events = events, .data.ptr = &server.listener[i]};
+        if (epoll_ctl(server.epoll, EPOLL_CTL_MOD, server.listener[i].fd, &ev) < 0)
             fail(EXIT_AGAIN, "epoll_ctl", strerror(errno));
     }
 }
@@ -423,6 +440,9 @@ static void say_missing(struct camera *c)
 static void sweep_all(void)
 {
     conn_sweep(&server);
+    if (server.auth)
+        auth_tick(&auth, now_us());
+    take_answers();
     for (unsigned i = 0; i < server.cameras; i++)
         if (server.camera[i].name[0]) {
             look_for(&server.camera[i]);

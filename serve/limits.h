@@ -14,6 +14,7 @@ enum {
     LIMIT_CHILD_STUCK_MS = 30000, /* a static client that takes nothing for so long is closed */
     LIMIT_LISTENERS = 8,
     LIMIT_CAMERAS = 16,
+    LIMIT_WWW = 4,            /* directories of static files */
     LIMIT_ACCEPTS = 64,       /* new connections taken in between two looks at the others */
     LIMIT_LINGER_MS = 2000,   /* a refused client has so long to stop talking */
     LIMIT_GONE_S = 60,        /* a silent connection's peer is asked after, and given up */

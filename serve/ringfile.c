@@ -64,6 +64,11 @@ static int find_dir(char *out, size_t cap, int make)
     return 0;
 }
 
+int ringfile_dir(char *out, size_t size)
+{
+    return find_dir(out, size, 0);
+}
+
 static int set_path(struct ringfile *rf, const char *name, const char *suffix, int make)
 {
     char dir[PATH_MAX];

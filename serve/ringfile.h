@@ -57,6 +57,9 @@ struct ringfile {
                  8]; /* slots held through ctl_fd: a lock does not keep itself out */
 };
 
+/* The directory of the rings, whether it is there or not. Returns 0, or -1 with errno. */
+int ringfile_dir(char *out, size_t size);
+
 /* 1 when the name is one. */
 int ringfile_name_ok(const char *name);
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "serve/auth.h"
 #include "serve/camera.h"
 #include "serve/elastic.h"
 #include "serve/http.h"
@@ -14,7 +15,9 @@
 
 enum conn_state {
     CONN_FREE,
+    CONN_PROXY,  /* whose connection it is, is awaited from the front end */
     CONN_HEAD,   /* a request head is awaited */
+    CONN_AUTH,   /* a whole one waits in the socket while its password is checked */
     CONN_VIEWER, /* being sent stream.mp4, raw.mp4 or still.mp4 */
     CONN_LINGER, /* answered for the last time: what it still sends is thrown away */
 };
@@ -33,8 +36,10 @@ enum pending {
 
 struct conn {
     int fd;
+    uint32_t generation; /* how many there have been in this place */
     enum conn_state state;
-    struct in6_addr addr; /* IPv4 mapped */
+    struct in6_addr addr; /* IPv4 mapped; of the client, not of a front end */
+    int proxied;          /* by way of a TLS front end */
     int64_t since;        /* us: when the state began, or a viewer last took something */
     uint32_t viewer;      /* place in server.viewer */
     int peer_done;        /* the client has ended its side: nothing more will come from it */
@@ -62,13 +67,23 @@ struct counters {
     uint64_t requests, viewers, refused, closed_slow, jumps, sent_bytes;
 };
 
+struct listener {
+    int fd;
+    int proxied; /* each connection begins with a PROXY line */
+};
+
 struct server {
     int epoll, signals;
-    int listener[LIMIT_LISTENERS];
+    struct listener listener[LIMIT_LISTENERS];
     unsigned listeners;
     int deaf; /* accepting failed for want of descriptors or memory: not again before the sweep */
-    unsigned per_address;         /* 0: LIMIT_PER_ADDRESS, loopback exempt */
-    const char *www, *httpd_conf; /* NULL: no static files */
+    unsigned per_address; /* 0: LIMIT_PER_ADDRESS, loopback exempt */
+    unsigned max_viewers;
+    unsigned redirect;          /* port of HTTPS that plain requests are sent to; 0: none */
+    const char *www[LIMIT_WWW]; /* static files: the first that has one serves it */
+    unsigned wwws;
+    const char *httpd_conf; /* NULL: none */
+    struct auth *auth;      /* NULL: everybody may look */
     struct camera camera[LIMIT_CAMERAS];
     unsigned cameras;
     struct conn *conn; /* [conns] */
@@ -89,7 +104,7 @@ static inline int64_t now_us(void)
 }
 
 /* conn.c */
-void conn_accept(struct server *s, int listener);
+void conn_accept(struct server *s, const struct listener *from);
 void conn_close(struct server *s, struct conn *c);
 void conn_event(struct server *s, struct conn *c, uint32_t events);
 /* Closes whoever has been stuck for too long. */
@@ -97,8 +112,24 @@ void conn_sweep(struct server *s);
 /* Answers with a status, one line of text, and goes on or closes. status: "404 Not Found". */
 void conn_answer(struct server *s, struct conn *c, const struct http_request *req,
                  const char *status, const char *line);
+/* The same with any type, and further header fields, each with its line end. Without a text: the
+ * head of an answer that has no length. */
+void conn_send(struct server *s, struct conn *c, const struct http_request *req, const char *status,
+               const char *type, const char *extra, const char *text, size_t len);
+/* Takes exactly the head out of the socket, so that what is behind it stays for whoever is next.
+ * Returns 0 or -1. */
+int conn_consume(struct conn *c, size_t n);
+/* Looks at the head of the next request and serves it when it is whole. verdict: AUTH_WAIT when it
+ * is yet to be asked whether it may; else the answer to that. */
+void conn_read(struct server *s, struct conn *c, enum auth_verdict verdict);
 /* The answer is complete: waits for the next request, or closes once the client has it. */
 void conn_done(struct server *s, struct conn *c, int keep_alive);
+
+/* request.c */
+void request_serve(struct server *s, struct conn *c, const struct http_request *req, size_t len,
+                   enum auth_verdict verdict);
+/* The password of a request that waits has been checked. */
+void request_answered(struct server *s, const struct auth_answer *answer);
 
 /* viewer.c */
 void viewer_begin(struct server *s, struct conn *c, const struct http_request *req,

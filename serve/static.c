@@ -2,11 +2,14 @@
  * of a process that serves one request and goes. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,9 +17,9 @@
 
 /* The child begins as if from a shell: no signal blocked or ignored, nothing of our environment,
  * no descriptor but the connection (twice) and standard error: all of ours are close-on-exec. */
-static int spawn_httpd(const struct server *s, int fd)
+static int spawn_httpd(const struct server *s, const char *www, int fd)
 {
-    char *argv[] = {"busybox", "httpd", "-i", "-h", (char *)(uintptr_t)s->www, NULL, NULL, NULL};
+    char *argv[] = {"busybox", "httpd", "-i", "-h", (char *)(uintptr_t)www, NULL, NULL, NULL};
     char *env[] = {"PATH=/usr/bin:/bin", NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
@@ -41,6 +44,28 @@ static int spawn_httpd(const struct server *s, int fd)
     return e;
 }
 
+static int has(const char *www, const char *path)
+{
+    char name[PATH_MAX + HTTP_PATH_MAX + sizeof "/index.html"];
+    struct stat st;
+    snprintf(name, sizeof name, "%s%s", www, path);
+    if (stat(name, &st) < 0)
+        return 0;
+    if (!S_ISDIR(st.st_mode))
+        return 1;
+    snprintf(name, sizeof name, "%s%s/index.html", www, path);
+    return stat(name, &st) == 0;
+}
+
+/* The first directory that has the file, or the page of a directory; the last for what none has. */
+static const char *choose(const struct server *s, const char *path)
+{
+    unsigned i = 0;
+    while (i + 1 < s->wwws && !has(s->www[i], path))
+        i++;
+    return s->www[i];
+}
+
 void static_serve(struct server *s, struct conn *c, const struct http_request *req)
 {
     const int stuck = LIMIT_CHILD_STUCK_MS;
@@ -54,7 +79,7 @@ void static_serve(struct server *s, struct conn *c, const struct http_request *r
     /* The child blocks in write(); the kernel gives up on a client that takes nothing. */
     setsockopt(c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stuck, sizeof stuck);
     fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) & ~O_NONBLOCK);
-    if (spawn_httpd(s, c->fd) != 0) {
+    if (spawn_httpd(s, choose(s, req->path), c->fd) != 0) {
         fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) | O_NONBLOCK);
         conn_answer(s, c, &last, "500 Internal Server Error", "cannot run busybox httpd");
         return;
@@ -65,7 +90,8 @@ void static_serve(struct server *s, struct conn *c, const struct http_request *r
 
 void static_reap(struct server *s)
 {
-    while (waitpid(-1, NULL, WNOHANG) > 0)
-        if (s->children) /* one that we were started with is not counted */
+    for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) > 0;)
+        if (!(s->auth && auth_reaped(s->auth, pid, now_us())) &&
+            s->children) /* one that we were started with is not counted */
             s->children--;
 }

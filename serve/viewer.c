@@ -334,7 +334,7 @@ void viewer_attach(struct conn *c, int64_t now)
 void viewer_begin(struct server *s, struct conn *c, const struct http_request *req,
                   struct camera *camera, enum viewer_kind kind)
 {
-    if (s->viewers == LIMIT_VIEWERS) {
+    if (s->viewers == s->max_viewers) {
         s->count.refused++;
         conn_answer(s, c, req, "503 Service Unavailable", "too many viewers");
         return;

@@ -1,0 +1,20 @@
+/* The line that a TLS front end sends ahead of what its client says: the PROXY protocol, version 1
+ * (HAProxy's proxy-protocol.txt, 2.1). Pure. */
+#ifndef SERVE_PROXY_H
+#define SERVE_PROXY_H
+
+#include <netinet/in.h>
+#include <stddef.h>
+
+enum {
+    PROXY_MAX = 107, /* bytes of a line, its CRLF included */
+    PROXY_MORE = 0,
+    PROXY_BAD = -1,
+};
+
+/* Reads the line at buf[0, len). Returns its length, PROXY_MORE when it is not all there, PROXY_BAD
+ * as soon as it cannot be one. *from becomes the client's address, IPv4 mapped; it stays as it is
+ * for UNKNOWN, which is a front end's own connection. buf need not end in a zero. */
+int proxy_parse(const char *buf, size_t len, struct in6_addr *from);
+
+#endif
