@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "capture/exit.h"
-#include "scripts/places.h"
 
 #define CONF_HERE   "fmp4streamer.conf"
 #define CONF_SYSTEM "/etc/fmp4streamer/fmp4streamer.conf"
@@ -19,7 +19,7 @@ static _Noreturn void fail(int status, const char *what, const char *why)
     exit(status);
 }
 
-static const char *path_of(const char *given)
+const char *conffile_name(const char *given)
 {
     if (given)
         return given;
@@ -46,24 +46,16 @@ static size_t read_file(const char *path, int named, char *text, size_t size)
     return length;
 }
 
-int conffile_find_commands(const struct config *config, const char *given)
+const char *conffile_path(const char *given)
 {
-    int missing = 0;
-    for (size_t i = 0; i < config->count; i++) {
-        const struct config_camera *c = &config->camera[i];
-        if (!c->has_command || places_have(c->command.text))
-            continue;
-        fprintf(stderr, "fmp4streamer: %s:%u: [%s]: command: %s: no such program\n", path_of(given),
-                c->line, c->device, c->command.text);
-        missing = 1;
-    }
-    return missing;
+    static char path[PATH_MAX];
+    return realpath(conffile_name(given), path) ? path : conffile_name(given);
 }
 
 int conffile_read(struct config *config, const char *given)
 {
     static char text[CONFIG_BYTES + 1];
-    const char *path = path_of(given);
+    const char *path = conffile_name(given);
     size_t length = read_file(path, given != NULL, text, sizeof text);
     static struct config_mistakes mistakes;
     const struct config_mistakes *m = &mistakes;

@@ -9,8 +9,10 @@
  * or -1 when there are mistakes. */
 int conffile_read(struct config *config, const char *given);
 
-/* A command that is nowhere on the PATH is a mistake, too, but one that the file's other services
- * need not suffer from: it is looked for only on request. Returns whether one is missing. */
-int conffile_find_commands(const struct config *config, const char *given);
+/* The name that messages have for it. */
+const char *conffile_name(const char *given);
+
+/* The whole path of it, or its name where it is not there; valid until the next call. */
+const char *conffile_path(const char *given);
 
 #endif

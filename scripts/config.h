@@ -1,6 +1,7 @@
 /* The appliance's INI file: what its sections and keys mean. Pure.
  *
- *   [server]          listen (address, empty: all), port, priority
+ *   [server]          listen (address, empty: all), port, https_port, keyfile, certfile, redirect,
+ *                     proxy_port, users, www, max_viewers, max_per_address, priority
  *   [/dev/video0]     a camera: width, height, fps, rotation, auto_sleep, name, command; every
  * other key is a V4L2 control of the device
  *
@@ -37,10 +38,23 @@ struct config_camera {
     struct args controls; /* NAME=VALUE each */
 };
 
+struct config_path {
+    unsigned line;
+    char path[CONFIG_TEXT_MAX]; /* from / on; empty: not given */
+};
+
 struct config {
     char listen[64]; /* in numbers, IPv6 without brackets; empty: all addresses */
-    unsigned port;
-    int priority; /* nice value, -20 to 19 */
+    unsigned port, port_line, https_line;
+    unsigned https_port;                  /* 0: no HTTPS */
+    unsigned proxy_port;                  /* on loopback, where a TLS front end comes in; 0: none */
+    struct config_path keyfile, certfile; /* both or none: a certificate of our own */
+    int redirect;                         /* plain requests are sent to https_port */
+    struct config_path users;             /* empty: everybody may look */
+    struct config_path www;               /* further files to serve */
+    unsigned max_viewers;                 /* 0: fanout's own limit */
+    unsigned max_per_address;             /* likewise */
+    int priority;                         /* nice value, -20 to 19 */
     size_t count;
     struct config_camera camera[CONFIG_CAMERAS];
 };

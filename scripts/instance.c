@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,7 +22,25 @@ static int open_lock(const char *run, int flags)
     return open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, LOCK_MODE);
 }
 
-int instance_take(const char *run, pid_t *other)
+static int write_conf(int fd, const char *conf)
+{
+    size_t n = strlen(conf);
+    if (ftruncate(fd, 0) < 0)
+        return -1;
+    return pwrite(fd, conf, n, 0) == (ssize_t)n ? 0 : -1;
+}
+
+int instance_conf(const char *run, char *path)
+{
+    int fd = open_lock(run, 0);
+    ssize_t n = fd < 0 ? -1 : pread(fd, path, PATH_MAX - 1, 0);
+    if (fd >= 0)
+        close(fd);
+    path[n > 0 ? n : 0] = 0;
+    return n < 0 ? -1 : 0;
+}
+
+int instance_take(const char *run, const char *conf, pid_t *other)
 {
     const struct timespec little = {.tv_nsec = LOOK_MS * 1000000};
     struct flock mine = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -44,7 +63,7 @@ int instance_take(const char *run, pid_t *other)
         }
         nanosleep(&little, NULL);
     }
-    return 0;
+    return write_conf(fd, conf);
 }
 
 pid_t instance_running(const char *run)

@@ -8,10 +8,14 @@
 
 enum { INSTANCE_WAIT_MS = 10000 }; /* for the rest of an earlier run to end */
 
-/* Takes both, for as long as this process lives; the file must not be opened again by it. Returns
- * 0, or -1 with errno: EBUSY when *other runs already, ETIMEDOUT when an earlier run does not end.
+/* Takes both, and writes conf, the path of the configuration, into the file; for as long as this
+ * process lives; the file must not be opened again by it. Returns 0, or -1 with errno: EBUSY when
+ * *other runs already, ETIMEDOUT when an earlier run does not end.
  */
-int instance_take(const char *run, pid_t *other);
+int instance_take(const char *run, const char *conf, pid_t *other);
+
+/* The file that the running one has read, into path of PATH_MAX bytes. Returns 0, or -1. */
+int instance_conf(const char *run, char *path);
 
 /* Another process that runs the appliance, or 0. */
 pid_t instance_running(const char *run);

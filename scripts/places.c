@@ -65,17 +65,42 @@ static int real(const char *path, char *out, size_t size)
     return 0;
 }
 
+/* In a checkout this program lies in build/. */
 int places_data(char *tried, char *out, size_t size)
 {
+    static const char *const from_here[] = {"share/fmp4streamer", "service"};
     char dir[PATH_MAX];
     const char *given = getenv("FMP4STREAMER_DATA");
-    if (given && *given)
+    if (given && *given) {
         snprintf(tried, PATH_MAX, "%s", given);
-    else if (own_dir(dir) == 0)
-        snprintf(tried, PATH_MAX, "%.*s/../share/fmp4streamer", PATH_MAX / 2, dir);
+        return real(tried, out, size);
+    }
+    if (own_dir(dir) < 0)
+        return -1;
+    for (size_t i = sizeof from_here / sizeof *from_here; i-- > 0;) {
+        snprintf(tried, PATH_MAX, "%.*s/../%s", PATH_MAX / 2, dir, from_here[i]);
+        if (access(tried, F_OK) == 0)
+            break;
+    }
+    return real(tried, out, size);
+}
+
+int places_state(char *out)
+{
+    const char *given = getenv("FMP4STREAMER_STATE"), *user = getenv("XDG_STATE_HOME");
+    const char *home = getenv("HOME");
+    int n;
+    if (given && *given)
+        n = snprintf(out, PATH_MAX, "%s", given);
+    else if (geteuid() == 0)
+        n = snprintf(out, PATH_MAX, "/var/lib/fmp4streamer");
+    else if (user && *user)
+        n = snprintf(out, PATH_MAX, "%s/fmp4streamer", user);
+    else if (home && *home)
+        n = snprintf(out, PATH_MAX, "%s/.local/state/fmp4streamer", home);
     else
         return -1;
-    return real(tried, out, size);
+    return n < PATH_MAX ? 0 : -1;
 }
 
 int places_run(char *tried, char *out, size_t size)

@@ -4,13 +4,22 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The next service's argument list, as far as all are alike. */
-static struct args *begin(struct plan *plan, const char *camera, const char *suffix,
-                          const char *tool)
+static struct service *next(struct plan *plan, const char *camera, const char *suffix,
+                            enum role role)
 {
     struct service *s = &plan->service[plan->count];
     snprintf(s->name, sizeof s->name, "%s%s", camera, suffix);
+    s->role = role;
+    s->binds = s->starts_ready = 0;
     args_init(&s->args);
+    return s;
+}
+
+/* The next service's argument list, as far as those of our own tools are alike. */
+static struct args *begin(struct plan *plan, const char *camera, const char *suffix, enum role role,
+                          const char *tool)
+{
+    struct service *s = next(plan, camera, suffix, role);
     args_add(&s->args, tool);
     args_add(&s->args, "-d");
     args_addf(&s->args, "%d", PLAN_READY_FD);
@@ -41,7 +50,7 @@ static void add_all(struct args *to, const struct args *from, const char *option
 /* A camera that may not sleep is under it all the same: keyframes are asked for through it. */
 static int plan_source(struct plan *plan, const struct config_camera *c)
 {
-    struct args *args = begin(plan, c->name, "", "ondemand");
+    struct args *args = begin(plan, c->name, "", ROLE_CAPTURE, "ondemand");
     if (!c->auto_sleep)
         args_add(args, "-a");
     args_add(args, c->name);
@@ -62,7 +71,7 @@ static int plan_source(struct plan *plan, const struct config_camera *c)
 
 static int plan_stage(struct plan *plan, const struct config_camera *c)
 {
-    struct args *args = begin(plan, c->name, "/log", "ringput");
+    struct args *args = begin(plan, c->name, "/log", ROLE_MUX, "ringput");
     args_add(args, c->name);
     args_add(args, "h264fmp4");
     args_add(args, "-g");
@@ -74,30 +83,79 @@ static int plan_stage(struct plan *plan, const struct config_camera *c)
     return done(plan);
 }
 
-/* An address with colons is IPv6, and goes in brackets. */
-static int plan_web(struct plan *plan, const struct config *config, const char *www)
+static void add_number(struct args *args, const char *option, unsigned number)
 {
-    struct args *args = begin(plan, "web", "", "fanout");
-    const char *listen = config->listen;
+    if (!number)
+        return;
+    args_add(args, option);
+    args_addf(args, "%u", number);
+}
+
+static void add_text(struct args *args, const char *option, const char *text)
+{
+    if (!*text)
+        return;
+    args_add(args, option);
+    args_add(args, text);
+}
+
+/* An address with colons is IPv6, and goes in brackets. */
+static void add_listen(struct args *args, const char *listen, unsigned port)
+{
     args_add(args, "-l");
     if (!*listen)
-        args_addf(args, "%u", config->port);
+        args_addf(args, "%u", port);
     else if (strchr(listen, ':'))
-        args_addf(args, "[%s]:%u", listen, config->port);
+        args_addf(args, "[%s]:%u", listen, port);
     else
-        args_addf(args, "%s:%u", listen, config->port);
-    args_add(args, "-w");
-    args_add(args, www);
-    for (size_t i = 0; i < config->count; i++)
-        args_add(args, config->camera[i].name);
+        args_addf(args, "%s:%u", listen, port);
+}
+
+static int plan_web(struct plan *plan, const struct config *c, const struct plan_places *places)
+{
+    struct args *args = begin(plan, "web", "", ROLE_WEB, "fanout");
+    plan->service[plan->count].binds = c->port <= PLAN_PORT_OF_ROOT;
+    add_listen(args, c->listen, c->port);
+    add_number(args, "-P", c->proxy_port);
+    add_number(args, "-r", c->redirect ? c->https_port : 0);
+    add_text(args, "-w", c->www.path);
+    add_text(args, "-w", places->pages);
+    add_text(args, "-w", places->www);
+    add_text(args, "-u", c->users.path);
+    add_number(args, "-a", c->max_per_address);
+    add_number(args, "-m", c->max_viewers);
+    for (size_t i = 0; i < c->count; i++)
+        args_add(args, c->camera[i].name);
     return done(plan);
 }
 
-int plan_make(struct plan *plan, const struct config *config, const char *www)
+/* Debian's stunnel maps and unmaps a buffer for every record unless its allocator is told not to,
+ * which costs as much again as the encryption. */
+static int plan_tls(struct plan *plan, const struct config *c, const struct plan_places *places)
+{
+    struct service *s = next(plan, "tls", "", ROLE_TLS);
+    s->binds = c->https_port <= PLAN_PORT_OF_ROOT;
+    s->starts_ready = 1;
+    args_add(&s->args, "env");
+    args_add(&s->args, "GLIBC_TUNABLES=glibc.malloc.mmap_max=0");
+    args_add(&s->args, "stunnel");
+    args_add(&s->args, places->tls);
+    return done(plan);
+}
+
+int plan_make(struct plan *plan, const struct config *config, const struct plan_places *places)
 {
     plan->count = 0;
     for (size_t i = 0; i < config->count; i++)
         if (plan_stage(plan, &config->camera[i]) < 0 || plan_source(plan, &config->camera[i]) < 0)
             return -1;
-    return plan_web(plan, config, www);
+    if (plan_web(plan, config, places) < 0)
+        return -1;
+    return config->https_port ? plan_tls(plan, config, places) : 0;
+}
+
+int plan_same(const struct service *a, const struct service *b)
+{
+    return a->role == b->role && a->binds == b->binds && a->starts_ready == b->starts_ready &&
+           args_equal(&a->args, &b->args);
 }

@@ -3,9 +3,11 @@
  *   NAME/log    ringput NAME h264fmp4 ...              reads what the next one writes; the
  *   NAME        ondemand NAME v4l2cap -d DEVICE ...    supervisor holds the pipe between them
  *   web         fanout ... NAME ...
+ *   tls         stunnel ...                            where there is HTTPS; comes in at fanout -P
  *
  * Each says on PLAN_READY_FD when it is ready: the supervisor starts one that was ready again at
- * once when it dies, and others only after a second. */
+ * once when it dies, and others only after a second. stunnel does not know how to say it, and is
+ * taken for ready when it begins. */
 #ifndef SCRIPTS_PLAN_H
 #define SCRIPTS_PLAN_H
 
@@ -13,14 +15,28 @@
 #include "scripts/config.h"
 
 enum {
-    PLAN_SERVICES = 2 * CONFIG_CAMERAS + 1,
+    PLAN_SERVICES = 2 * CONFIG_CAMERAS + 2,
     PLAN_NAME_MAX = CONFIG_NAME_MAX + 8,
     PLAN_READY_FD = 3,
+    PLAN_PORT_OF_ROOT = 1023, /* up to this one, a port takes a privilege */
 };
+
+/* Whose user a service runs as when root starts the appliance. */
+enum role { ROLE_CAPTURE, ROLE_MUX, ROLE_WEB, ROLE_TLS, ROLES };
 
 struct service {
     char name[PLAN_NAME_MAX + 1]; /* its directory; NAME/log reads what NAME writes */
+    enum role role;
+    int binds;        /* a port up to PLAN_PORT_OF_ROOT */
+    int starts_ready; /* it does not say itself when it is */
     struct args args;
+};
+
+/* Where things are. */
+struct plan_places {
+    const char *www;   /* the installed page */
+    const char *pages; /* pages that are made of the configuration */
+    const char *tls;   /* stunnel's configuration file */
 };
 
 struct plan {
@@ -28,8 +44,10 @@ struct plan {
     struct service service[PLAN_SERVICES];
 };
 
-/* www: the directory of static files. Returns 0, or -1 when an argument list is too long: plan->
- * service[plan->count] is the one. */
-int plan_make(struct plan *plan, const struct config *config, const char *www);
+/* Returns 0, or -1 when an argument list is too long: plan->service[plan->count] is the one. */
+int plan_make(struct plan *plan, const struct config *config, const struct plan_places *places);
+
+/* Whether a service need not be started anew to become the other. */
+int plan_same(const struct service *a, const struct service *b);
 
 #endif

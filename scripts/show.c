@@ -9,47 +9,45 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "capture/exit.h"
+#include "serve/children.h"
 
 enum { SAID_BYTES = 1000, SAID_LINES = 3 };
 
-static void show_address(const char *host, unsigned port)
+static void show_address(const struct config *config, const char *host)
 {
     int v6 = strchr(host, ':') != NULL;
-    printf("fmp4streamer: http://%s%s%s:%u/\n", v6 ? "[" : "", host, v6 ? "]" : "", port);
+    printf("fmp4streamer: http://%s%s%s:%u/\n", v6 ? "[" : "", host, v6 ? "]" : "", config->port);
+    if (config->https_port)
+        printf("fmp4streamer: https://%s%s%s:%u/\n", v6 ? "[" : "", host, v6 ? "]" : "",
+               config->https_port);
 }
 
 void show_addresses(const struct config *config)
 {
     struct ifaddrs *all = NULL;
     char host[INET6_ADDRSTRLEN];
-    show_address(*config->listen ? config->listen : "localhost", config->port);
+    show_address(config, *config->listen ? config->listen : "localhost");
     if (!*config->listen && getifaddrs(&all) == 0)
         for (const struct ifaddrs *i = all; i; i = i->ifa_next)
             if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET &&
                 !(i->ifa_flags & IFF_LOOPBACK) &&
                 getnameinfo(i->ifa_addr, sizeof(struct sockaddr_in), host, sizeof host, NULL, 0,
                             NI_NUMERICHOST) == 0)
-                show_address(host, config->port);
+                show_address(config, host);
     freeifaddrs(all);
     fflush(stdout);
 }
 
-/* Runs a program whose output is ours, and returns its exit status, or -1. */
 static int run(const char *const *argv)
 {
-    int status;
     fflush(stdout);
-    pid_t pid = fork();
-    if (pid == 0) {
-        execvp(argv[0], (char *const *)(uintptr_t)argv);
+    int status = children_run(argv);
+    if (status < 0)
         fprintf(stderr, "fmp4streamer: %s: %s\n", argv[0], strerror(errno));
-        _exit(EXIT_USAGE);
-    }
-    return pid < 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status) ? -1 : WEXITSTATUS(status);
+    return status;
 }
 
 int show_controls(const struct config *config)

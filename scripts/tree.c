@@ -9,7 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "scripts/page.h"
+#include "scripts/tlsconf.h"
+
 enum { DIR_MODE = 0755, FILE_MODE = 0644, FIFO_MODE = 0600, OPEN_DIRS = 16 };
+
+static const char *const dirs[] = {"service", "log", "tls", "www"};
 
 /* Sets tree->path to dir/... */
 static int at(struct tree *tree, const char *format, ...)
@@ -48,7 +53,7 @@ static int write_file(struct tree *tree, const char *bytes, size_t length)
 {
     char temporary[PATH_MAX + 8];
     snprintf(temporary, sizeof temporary, "%s.new", tree->path);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, FILE_MODE);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
     if (fd < 0)
         return -1;
     ssize_t n = write(fd, bytes, length);
@@ -67,6 +72,16 @@ static int link_script(struct tree *tree, const char *dir, const char *script)
     return at(tree, "service/%s/%s", dir, script) < 0 ? -1 : symlink(target, tree->path);
 }
 
+/* What stage executes, as whom. */
+static int describe(struct tree *tree, const char *dir, const struct service *s)
+{
+    char text[ROLES_LINE];
+    int n = roles_line(tree->roles, s->role, s->binds, text);
+    if (n > 0 && (at(tree, "service/%s/become", dir) < 0 || write_file(tree, text, (size_t)n) < 0))
+        return -1;
+    return at(tree, "service/%s/args", dir) < 0 ? -1 : write_file(tree, s->args.text, s->args.used);
+}
+
 static int fill(struct tree *tree, const char *dir, const struct service *s)
 {
     char number[16];
@@ -81,16 +96,20 @@ static int fill(struct tree *tree, const char *dir, const struct service *s)
         return -1;
     if (at(tree, "service/%s/stderr", dir) < 0 || mkfifo(tree->path, FIFO_MODE) < 0)
         return -1;
-    return at(tree, "service/%s/args", dir) < 0 ? -1 : write_file(tree, s->args.text, s->args.used);
+    if (s->starts_ready &&
+        (at(tree, "service/%s/starts-ready", dir) < 0 || write_file(tree, "", 0) < 0))
+        return -1;
+    return describe(tree, dir, s);
 }
 
 int tree_clear(struct tree *tree)
 {
     if (tree_end(tree) < 0)
         return -1;
-    if (at(tree, "service") < 0 || make_dir(tree->path) < 0)
-        return -1;
-    return at(tree, "log") < 0 ? -1 : make_dir(tree->path);
+    for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++)
+        if (at(tree, "%s", dirs[i]) < 0 || make_dir(tree->path) < 0)
+            return -1;
+    return 0;
 }
 
 /* A producer's directory must not appear before its logger's is in it: the supervisor looks once.
@@ -115,8 +134,7 @@ int tree_add(struct tree *tree, const struct service *s)
 
 int tree_change(struct tree *tree, const struct service *s)
 {
-    return at(tree, "service/%s/args", s->name) < 0 ? -1
-                                                    : write_file(tree, s->args.text, s->args.used);
+    return describe(tree, s->name, s);
 }
 
 /* What runs there has it as its working directory until it has ended, while another service of the
@@ -134,9 +152,52 @@ int tree_remove(struct tree *tree, const char *name)
 
 int tree_end(struct tree *tree)
 {
-    if (at(tree, "service") < 0 || remove_all(tree->path) < 0)
+    for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++)
+        if (at(tree, "%s", dirs[i]) < 0 || remove_all(tree->path) < 0)
+            return -1;
+    return 0;
+}
+
+static int holds(const char *path, const char *text, size_t length)
+{
+    char there[TLSCONF_BYTES];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, there, sizeof there);
+    if (fd >= 0)
+        close(fd);
+    return n == (ssize_t)length && memcmp(there, text, length) == 0;
+}
+
+int tree_tls(struct tree *tree, const char *text, size_t length)
+{
+    if (at(tree, "tls/stunnel.conf") < 0)
         return -1;
-    return at(tree, "log") < 0 ? -1 : remove_all(tree->path);
+    if (holds(tree->path, text, length))
+        return 0;
+    return write_file(tree, text, length) < 0 ? -1 : 1;
+}
+
+static int add_page(struct tree *tree, const char *camera)
+{
+    char target[PATH_MAX];
+    snprintf(target, sizeof target, "%s/www/index.html", tree->data);
+    if (at(tree, "www/%s", camera) < 0 || make_dir(tree->path) < 0)
+        return -1;
+    return at(tree, "www/%s/index.html", camera) < 0 ? -1 : symlink(target, tree->path);
+}
+
+int tree_pages(struct tree *tree, const struct config *config)
+{
+    char text[PAGE_BYTES];
+    if (at(tree, "www") < 0 || remove_all(tree->path) < 0 || make_dir(tree->path) < 0)
+        return -1;
+    for (size_t i = 0; i < config->count; i++)
+        if (add_page(tree, config->camera[i].name) < 0)
+            return -1;
+    if (config->count == 1)
+        return 0;
+    size_t n = page_write(config, text);
+    return at(tree, "www/index.html") < 0 ? -1 : write_file(tree, text, n);
 }
 
 int tree_open_log(struct tree *tree, const char *name)

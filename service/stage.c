@@ -1,13 +1,18 @@
 /* stage: what every service's run script becomes. In the service's directory it finds, as data,
  *
- *   args      the argument list of the program, each argument followed by a NUL
- *   stderr    a fifo that the appliance's log is read from
+ *   args          the argument list of the program, each argument followed by a NUL
+ *   stderr        a fifo that the appliance's log is read from
+ *   become        where it is there: the user's number, its group's, 1 where ports below 1024 are
+ *                 to be bound or 0, and its groups, in one line
+ *   starts-ready  where it is there: the program does not say that it is ready
  *
  * and executes the program, which from then on dies with its supervisor: one that lived on would
  * hold the camera, the ring's lock or the port against the one that the next supervisor starts. */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +26,19 @@
 #include "capture/number.h"
 #include "scripts/args.h"
 
-enum { FIRST_FOREIGN_FD = 4 }; /* 3 is where a service says that it is ready */
+enum {
+    READY_FD = 3, /* where a service says that it is ready */
+    FIRST_FOREIGN_FD,
+    LINE_MAX_BYTES = 512,
+    GROUPS_MAX = 32,
+};
+
+/* Whom to become: see scripts/roles.h. */
+struct user {
+    uint64_t uid, gid, binds;
+    gid_t groups[GROUPS_MAX];
+    size_t count;
+};
 
 static struct args args;
 
@@ -53,6 +70,64 @@ static void die_with_parent(void)
         exit(EXIT_AGAIN);
 }
 
+/* All numbers of the line, or none. */
+static int read_numbers(const char *p, struct user *user)
+{
+    uint64_t *const first[] = {&user->uid, &user->gid, &user->binds};
+    uint64_t n;
+    for (size_t i = 0; *p != '\n'; i++) {
+        p = number_digits(p + (*p == ' '), &n);
+        if (!p || n > INT32_MAX || i == 3 + GROUPS_MAX)
+            return -1;
+        if (i < 3)
+            *first[i] = n;
+        else
+            user->groups[user->count++] = (gid_t)n;
+    }
+    return user->count ? 0 : -1;
+}
+
+/* 0: nobody is to become anybody. */
+static int read_user(struct user *user)
+{
+    char line[LINE_MAX_BYTES];
+    int fd = open("become", O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
+        return 0;
+    ssize_t n = fd < 0 ? -1 : read(fd, line, sizeof line - 1);
+    if (n < 0)
+        fail(EXIT_AGAIN, "become", strerror(errno));
+    line[n] = 0;
+    if (!strchr(line, '\n') || read_numbers(line, user) < 0)
+        fail(EXIT_USAGE, "become", "not the numbers of a user and its groups");
+    return 1;
+}
+
+/* Of all that root may, only the binding of low ports is left, and that through the execution. */
+static void keep_bind(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {0};
+    data[0].effective = data[0].permitted = data[0].inheritable = 1u << CAP_NET_BIND_SERVICE;
+    if (syscall(SYS_capset, &header, data) < 0 ||
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0) < 0)
+        fail(EXIT_AGAIN, "capset", strerror(errno));
+}
+
+/* With no way back, and no program that would be one. */
+static void become(const struct user *user)
+{
+    gid_t gid = (gid_t)user->gid;
+    uid_t uid = (uid_t)user->uid;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_KEEPCAPS, user->binds) < 0 ||
+        setgroups(user->count, user->groups) < 0 || setresgid(gid, gid, gid) < 0 ||
+        setresuid(uid, uid, uid) < 0)
+        fail(EXIT_AGAIN, "become", strerror(errno));
+    if (user->binds)
+        keep_bind();
+    setenv("HOME", "/", 1);
+}
+
 static void read_args(void)
 {
     char text[ARGS_BYTES];
@@ -75,10 +150,15 @@ static void read_args(void)
 int main(void)
 {
     static char *argv[ARGS_COUNT + 1];
-    die_with_parent();
+    struct user user = {0};
     open_log();
     read_args();
+    if (read_user(&user))
+        become(&user);
+    die_with_parent(); /* another user's process has to ask for it anew */
     args_vector(&args, argv);
+    if (access("starts-ready", F_OK) == 0 && write(READY_FD, "\n", 1) == 1)
+        close(READY_FD);
     syscall(SYS_close_range, FIRST_FOREIGN_FD, ~0u, CLOSE_RANGE_CLOEXEC);
     execvp(argv[0], argv);
     fail(errno == ENOENT || errno == EACCES ? EXIT_USAGE : EXIT_AGAIN, argv[0], strerror(errno));

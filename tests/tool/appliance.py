@@ -43,7 +43,8 @@ def watch_data():
 
 class Appliance:
     """fmp4streamer with a configuration, in directories of its own."""
-    def __init__(self, conf, noexec=False, size=None, said=None, data=os.path.join(ROOT, "service")):
+    def __init__(self, conf, noexec=False, size=None, said=None, data=os.path.join(ROOT, "service"), port=None,
+                 wait=True):
         self.dir = tempfile.mkdtemp(dir=memory)
         self.run, self.rings = os.path.join(self.dir, "run"), os.path.join(self.dir, "rings")
         os.mkdir(self.run)
@@ -51,12 +52,13 @@ class Appliance:
         self.mounted = (noexec or size) and subprocess.run(
             ["mount", "-t", "tmpfs", "-o", f"noexec,size={size or '1m'}", "none", self.run],
             capture_output=True).returncode == 0
-        self.port = free_port()
+        self.port, self.wait = port or free_port(), wait
         self.conf = os.path.join(self.dir, "a.conf")
         with open(self.conf, "w", encoding="utf-8") as f:
             f.write(f"[server]\nlisten = 127.0.0.1\nport = {self.port}\n" + conf)
         self.env = {**os.environ, "FMP4STREAMER_RUN": self.run, "FMP4STREAMER_RINGS": self.rings,
-                    "FMP4STREAMER_DATA": data}
+                    "FMP4STREAMER_DATA": data, "FMP4STREAMER_STATE": os.path.join(self.dir, "state"),
+                    "FMP4STREAMER_ONE_USER": "1"}
         self.said_path, self.said_fd = os.path.join(self.dir, "said"), said
         self.start()
 
@@ -64,7 +66,12 @@ class Appliance:
         with open(self.said_path, "a", encoding="utf-8") as f:
             self.process = subprocess.Popen([FMP4STREAMER, "-c", self.conf], env=self.env, stdin=subprocess.DEVNULL,
                                             stdout=subprocess.PIPE, stderr=f if self.said_fd is None else self.said_fd)
-        self.told = self.process.stdout.readline().decode()
+        self.printed = []
+        while self.wait and (not self.printed or not self.printed[-1].startswith("fmp4streamer: http:")):
+            self.printed.append(self.process.stdout.readline().decode())
+            if not self.printed[-1]:
+                break
+        self.told = "".join(self.printed[-1:])
 
     def said(self):
         with open(self.said_path, encoding="utf-8", errors="replace") as f:

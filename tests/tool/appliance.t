@@ -91,8 +91,11 @@ def tree():
     still = (a.cpu() - before) / 5
     ok(still <= v_cpu / 4 + 0.002, f"processor, asleep {100 * still:.2f} %, awake {100 * v_cpu:.2f} %")
     second = subprocess.run([FMP4STREAMER, "-c", a.conf], env=a.env, capture_output=True, timeout=30)
+    ok(second.returncode == 0 and b"runs already, as process %d: told to read" % a.process.pid in second.stdout,
+       f"a second one with the same file: {second.stdout.decode().strip()}")
+    second = subprocess.run([FMP4STREAMER, "-c", "/dev/null"], env=a.env, capture_output=True, timeout=30)
     ok(second.returncode == 111 and b"runs already, as process %d" % a.process.pid in second.stderr,
-       f"a second one: {second.stderr.decode().strip()}")
+       f"with another: {second.stderr.decode().strip()}")
     began = time.monotonic()
     ok(a.stop(signal.SIGINT) == 0, f"SIGINT: ends with 0, in {time.monotonic() - began:.1f} s")
     ok(not a.pids() and sorted(os.listdir(a.run)) == ["lock"], "and leaves nothing")
@@ -177,7 +180,8 @@ def root_killed():
     began = time.monotonic()
     a.start()
     ok(a.told.startswith("fmp4streamer: http://"), f"fmp4streamer killed: the next serves after {time.monotonic() - began:.1f} s")
-    ok(a.names() == [name for name in TREE if name != "testcard"], f"and nothing is left of the first: {a.names()}")
+    ok(wait_for(lambda: a.names() == [name for name in TREE if name != "testcard"]),
+       f"and nothing is left of the first: {a.names()}")
     v.close()
     ok(a.stop() == 0, "SIGTERM: 0")
     a.remove()
@@ -194,7 +198,7 @@ def failing():
     s, (status, _, _) = a.request("/fine/raw.mp4")
     ok(status == 200, "the service that can run does")
     s.close()
-    wait_for(lambda: os.path.getsize(count + ".111") >= 3 * 2, 15)
+    wait_for(lambda: os.path.exists(count + ".111") and os.path.getsize(count + ".111") >= 3 * 2, 15)
     tries = {n: os.path.getsize(f"{count}.{n}") // 2 for n in (100, 111)}
     ok(tries[100] == 1 and tries[111] >= 3, f"100 is tried once, 111 again and again: {tries}")
     time.sleep(0.5)
@@ -378,15 +382,20 @@ def usage():
         with tempfile.NamedTemporaryFile("w", suffix=".conf") as f:
             f.write(conf or "")
             f.flush()
-            r = subprocess.run([FMP4STREAMER, *(["-c", f.name] if conf is not None else []), *args], capture_output=True,
-                               timeout=20, cwd="/")
+            with tempfile.TemporaryDirectory(dir=memory) as place:
+                env = {**os.environ, "FMP4STREAMER_RUN": place, "FMP4STREAMER_ONE_USER": "1"}
+                r = subprocess.run([FMP4STREAMER, *(["-c", f.name] if conf is not None else []), *args],
+                                   capture_output=True, timeout=20, cwd="/", env=env)
             return r.returncode, r.stderr.decode().replace(f.name, "FILE")
     ok(run("-h")[0] == 0 and run("-V")[0] == 0, "-h, -V")
     for args in (("-x",), ("walk",), ("run", "run"), ("-c",)):
         status, said = run(*args)
         ok(status == 100 and said.count("\n") == 1, f"{' '.join(args)}: {said.strip()}")
     ok(run("-c", "/nonexistent", "check")[0] == 100, "a file that is named must be there")
-    ok(run("check", conf="") == (0, ""), "check: an empty file is fine")
+    ok(run("check", conf="[/dev/a]\ncommand = true\n") == (0, ""), "check: a file that is fine")
+    status, said = run("check", conf="[/dev/nosuchcamera]\n")
+    ok(status == 111 and said == "fmp4streamer: FILE:1: [/dev/nosuchcamera]: No such file or directory: it is waited for\n",
+       f"check: a camera that is not there: {said.strip()}")
     status, said = run("check", conf="[/dev/a]\ncommand = true\n[/dev/b]\n\ncommand = nosuchprogram -x\n")
     ok(status == 100 and said == "fmp4streamer: FILE:3: [/dev/b]: command: nosuchprogram: no such program\n",
        f"check: a command that is nowhere: {said.strip()}")

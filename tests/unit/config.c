@@ -4,12 +4,15 @@
 
 #include "scripts/config.h"
 #include "scripts/lines.h"
+#include "scripts/page.h"
 #include "scripts/plan.h"
+#include "scripts/tlsconf.h"
 #include "tests/tap.h"
 
 static struct config config;
 static struct config_mistakes mistakes;
 static struct plan plan;
+static const struct plan_places places = {"/www", "/pages", "/run/stunnel.conf"};
 
 static int reads(const char *text)
 {
@@ -55,7 +58,7 @@ static int is(const char *name, const char *want)
 
 static int planned(const char *text)
 {
-    return reads(text) && plan_make(&plan, &config, "/www") == 0;
+    return reads(text) && plan_make(&plan, &config, &places) == 0;
 }
 
 static void test_defaults(void)
@@ -63,7 +66,7 @@ static void test_defaults(void)
     ok(planned("") && plan.count == 3, "an empty file is one camera");
     ok(is("cam0", "ondemand|-d|3|cam0|v4l2cap|-d|/dev/video0|-s|640x480|-r|30/1"), "its capture");
     ok(is("cam0/log", "ringput|-d|3|cam0|h264fmp4|-g|au"), "its stage");
-    ok(is("web", "fanout|-d|3|-l|8000|-w|/www|cam0"), "the web server");
+    ok(is("web", "fanout|-d|3|-l|8000|-w|/pages|-w|/www|cam0"), "the web server");
     ok(strcmp(plan.service[0].name, "cam0/log") == 0, "a logger is laid out before its producer");
     config_default(&config);
     ok(config.count == 1 && config.camera[0].auto_sleep && config.port == 8000, "no file at all");
@@ -84,7 +87,7 @@ static void test_keys(void)
           "2997/100|-c|exposure_auto=Manual Mode|-c|h264_level=4.2"),
        "size, rate and controls are said to the capture program");
     ok(is("cam0/log", "ringput|-d|3|cam0|h264fmp4|-g|au|-R|270"), "rotation is the muxer's");
-    ok(is("web", "fanout|-d|3|-l|[::1]:80|-w|/www|cam0|garden"), "IPv6; both cameras");
+    ok(is("web", "fanout|-d|3|-l|[::1]:80|-w|/pages|-w|/www|cam0|garden"), "IPv6; both cameras");
     ok(config.priority == -20, "priority");
     static const char *const yes[] = {"yes", "On", "TRUE", "1"}, *const no[] = {"no", "oFF",
                                                                                 "false", "0"};
@@ -138,13 +141,83 @@ static void test_mistakes(void)
     ok(mistaken("[/a]\nfps\n", 2, "="), "a line that is nothing");
 }
 
+static void test_server(void)
+{
+    ok(planned("[server]\nport = 80\nhttps_port = 443\nkeyfile = /k y\ncertfile = /c\n"
+               "redirect = yes\nproxy_port = 9001\nusers = /etc/u\nwww = /srv/w\n"
+               "max_viewers = 10\nmax_per_address = 4\n"),
+       "all keys of [server]");
+    ok(is("web",
+          "fanout|-d|3|-l|80|-P|9001|-r|443|-w|/srv/w|-w|/pages|-w|/www|-u|/etc/u|-a|4|-m|10|"
+          "cam0"),
+       "the web server");
+    ok(is("tls", "env|GLIBC_TUNABLES=glibc.malloc.mmap_max=0|stunnel|/run/stunnel.conf"), "HTTPS");
+    ok(plan.service[2].binds && plan.service[3].binds && !plan.service[0].binds &&
+           plan.service[3].starts_ready && !plan.service[2].starts_ready,
+       "who binds low ports, who cannot say that he is ready");
+    ok(planned("[server]\nhttps_port = 8443\n") && config.proxy_port == 8001 &&
+           !*config.certfile.path && !plan.service[3].binds,
+       "HTTPS with a certificate of our own");
+    ok(planned("[server]\nkeyfile = /k\ncertfile = /c\n") && config.https_port == 8443,
+       "a certificate alone means HTTPS");
+    ok(planned("[server]\nproxy_port = 8002\n") && plan.count == 3 &&
+           strstr(runs("web"), "|-P|8002|"),
+       "a front end of somebody else's");
+    ok(planned("") && !strstr(runs("web"), "-P") && !strstr(runs("web"), "-u"), "none of it");
+    ok(mistaken("[server]\nkeyfile = /k\n", 1, "both"), "a key without a certificate");
+    ok(mistaken("[server]\ncertfile = /c\n", 1, "both"), "a certificate without a key");
+    ok(mistaken("[server]\ncertfile = c\nkeyfile = /k\n", 2, "from / on") ||
+           mistakes.list[1].line == 2,
+       "a path from nowhere");
+    ok(mistaken("[server]\nredirect = yes\n", 1, "https_port"), "a redirection to nothing");
+    ok(mistaken("[server]\nport = 443\nhttps_port = 443\n", 1, "both are 443"), "one port twice");
+    ok(mistaken("[server]\nport = 8001\nhttps_port = 443\n", 1, "taken"), "the third of them");
+    ok(mistaken("[server]\nmax_viewers = 0\n", 2, "1 to 2048"), "no viewer");
+    ok(mistaken("[server]\nmax_per_address = 9999\n", 2, "1 to 4096"), "too many of one");
+    ok(mistaken("[server]\nhttps_prot = 1\n", 2, "https_prot"), "no such key");
+    ok(mistaken("[a]\n", 1, "neither"), "no such section");
+    ok(mistaken("[/a]\ncapture_format = YUYV\nencoder = /dev/video11\ndecoder = /dev/video10\n"
+                "capture_memory = DMABUF\n",
+                2, "not there yet"),
+       "one line for all that an encoder would take");
+    ok(!reads("[/a]\nencoder = /x\n[/b]\nencoder = /x\n") && mistakes.count == 2, "a camera");
+}
+
+static void test_files(void)
+{
+    static char text[TLSCONF_BYTES], page[PAGE_BYTES], many[CONFIG_BYTES];
+    size_t n = 0, length;
+    reads("[server]\nhttps_port = 8443\n");
+    length = tlsconf_write(&config, "/run/pair.pem", 1, text);
+    ok(length == strlen(text) && strstr(text, "\naccept = :::8443\n") &&
+           strstr(text, "\nconnect = 127.0.0.1:8001\nprotocol = proxy\ncert = /run/pair.pem\n"),
+       "stunnel's configuration");
+    tlsconf_write(&config, "/run/pair.pem", 0, text);
+    ok(strstr(text, "\naccept = 0.0.0.0:8443\n") != NULL, "without IPv6");
+    reads("[server]\nlisten = ::1\nhttps_port = 8443\n");
+    tlsconf_write(&config, "/run/pair.pem", 1, text);
+    ok(strstr(text, "\naccept = ::1:8443\n") != NULL, "on one address");
+    ok(tlsconf_write(&config, "/run\npid = /x", 1, text) == 0, "a path with a newline is refused");
+    for (int i = 0; i < CONFIG_CAMERAS; i++)
+        n += (size_t)snprintf(many + n, sizeof many - n, "[/%d]\nname = %0*d\n", i, CONFIG_NAME_MAX,
+                              i);
+    ok(reads(many) && (length = page_write(&config, page)) == strlen(page) && length < PAGE_BYTES,
+       "a page of as many cameras as there may be");
+    int live = 0, stills = 0;
+    for (const char *p = page; (p = strstr(p, "/stream.mp4\"")); p++)
+        live++;
+    for (const char *p = page; (p = strstr(p, "/still.mp4\"")); p++)
+        stills++;
+    ok(live == PAGE_LIVE && live + stills == CONFIG_CAMERAS, "%d live, %d stills", live, stills);
+}
+
 static void test_limits(void)
 {
     static char text[CONFIG_BYTES];
     size_t n = 0;
     for (int i = 0; i < CONFIG_CAMERAS; i++)
         n += (size_t)snprintf(text + n, sizeof text - n, "[/%d]\n", i);
-    ok(planned(text) && plan.count == PLAN_SERVICES, "as many cameras as can be");
+    ok(planned(text) && plan.count == PLAN_SERVICES - 1, "as many cameras as can be");
     snprintf(text + n, sizeof text - n, "[/more]\n");
     ok(mistaken(text, CONFIG_CAMERAS + 1, "more than 16"), "one more");
     n = (size_t)snprintf(text, sizeof text, "[/a]\n");
@@ -158,7 +231,7 @@ static void test_limits(void)
     n = (size_t)snprintf(text, sizeof text, "[/a]\n");
     for (int i = 0; i < ARGS_COUNT / 2; i++)
         n += (size_t)snprintf(text + n, sizeof text - n, "control%d = 1\n", i);
-    ok(reads(text) && plan_make(&plan, &config, "/www") < 0 &&
+    ok(reads(text) && plan_make(&plan, &config, &places) < 0 &&
            strcmp(plan.service[plan.count].name, "cam0") == 0,
        "controls that fit, but not into the arguments");
     memset(text, 'x', sizeof text);
@@ -200,6 +273,8 @@ int main(void)
     test_keys();
     test_command();
     test_mistakes();
+    test_server();
+    test_files();
     test_limits();
     test_lines();
     return done();

@@ -1,0 +1,221 @@
+#include "scripts/preflight.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netdb.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "capture/exit.h"
+#include "scripts/conffile.h"
+#include "scripts/places.h"
+#include "scripts/secure.h"
+#include "serve/listen.h"
+#include "serve/ringfile.h"
+#include "serve/users.h"
+
+enum { MISTAKES_SAID = 16, RUN_BYTES = 512 << 10 };
+
+struct preflight {
+    const struct config *config;
+    const struct tree *tree;
+    const char *file; /* the configuration's, for messages */
+    int worst;
+};
+
+/* One line; status: what it comes to. */
+static void say(struct preflight *p, int status, unsigned line, const char *format, ...)
+{
+    va_list list;
+    fprintf(stderr, "fmp4streamer: %s:", p->file);
+    if (line)
+        fprintf(stderr, "%u:", line);
+    fputc(' ', stderr);
+    va_start(list, format);
+    vfprintf(stderr, format, list);
+    va_end(list);
+    fputc('\n', stderr);
+    if (p->worst != EXIT_USAGE)
+        p->worst = status;
+}
+
+/* Whether a service of that role could open the file for that (4 reading, 2 writing). Root could
+ * always, but services do not run as root. */
+static int may_open(const struct preflight *p, enum role role, const char *path, mode_t how)
+{
+    const struct roles *roles = p->tree->roles;
+    struct stat st;
+    if (!roles->known)
+        return access(path, (how & 4 ? R_OK : 0) | (how & 2 ? W_OK : 0)) == 0;
+    if (stat(path, &st) < 0)
+        return 0;
+    if (st.st_uid == roles->of[role].uid)
+        return (st.st_mode >> 6 & how) == how;
+    for (int i = 0; i < roles->of[role].count; i++)
+        if (st.st_gid == roles->of[role].groups[i])
+            return (st.st_mode >> 3 & how) == how;
+    return (st.st_mode & how) == how;
+}
+
+static const char *who(const struct preflight *p, enum role role)
+{
+    return p->tree->roles->known ? roles_name(role) : "this user";
+}
+
+static void look_at_camera(struct preflight *p, const struct config_camera *c)
+{
+    struct stat st;
+    if (c->has_command) {
+        if (!places_have(c->command.text))
+            say(p, EXIT_USAGE, c->line, "[%s]: command: %s: no such program", c->device,
+                c->command.text);
+    } else if (stat(c->device, &st) < 0) {
+        say(p, EXIT_AGAIN, c->line, "[%s]: %s: it is waited for", c->device, strerror(errno));
+    } else if (!S_ISCHR(st.st_mode)) {
+        say(p, EXIT_USAGE, c->line, "[%s]: not a device", c->device);
+    } else if (!may_open(p, ROLE_CAPTURE, c->device, 6)) {
+        say(p, EXIT_USAGE, c->line, "[%s]: %s may not open it: the group video usually may",
+            c->device, who(p, ROLE_CAPTURE));
+    }
+}
+
+static void look_at_port(struct preflight *p, unsigned line, const char *key, const char *host,
+                         unsigned port)
+{
+    char text[LISTEN_HOST_MAX];
+    int v6 = strchr(host, ':') != NULL;
+    snprintf(text, sizeof text, "%s%s%s%s%u", v6 ? "[" : "", host, v6 ? "]" : "", *host ? ":" : "",
+             port);
+    struct addrinfo *list = listen_parse(text, 0);
+    for (const struct addrinfo *ai = list; ai; ai = ai->ai_next) {
+        int fd = listen_open(ai);
+        if (fd >= 0) {
+            close(fd);
+        } else if (errno != EAFNOSUPPORT) {
+            say(p, EXIT_AGAIN, line, "%s = %u: %s", key, port, strerror(errno));
+            break;
+        }
+    }
+    if (list)
+        freeaddrinfo(list);
+}
+
+static void look_at_ports(struct preflight *p)
+{
+    const struct config *c = p->config;
+    look_at_port(p, c->port_line, "port", c->listen, c->port);
+    if (c->https_port)
+        look_at_port(p, c->https_line, "https_port", c->listen, c->https_port);
+    if (c->proxy_port)
+        look_at_port(p, 0, "proxy_port", "127.0.0.1", c->proxy_port);
+}
+
+static void look_at_users(struct preflight *p)
+{
+    static char text[USERS_BYTES + 1];
+    static struct users users;
+    struct users_mistake mistakes[MISTAKES_SAID];
+    const struct config_path *file = &p->config->users;
+    int fd = open(file->path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
+    if (n < 0)
+        say(p, EXIT_USAGE, file->line, "users = %s: %s", file->path, strerror(errno));
+    else if (!may_open(p, ROLE_WEB, file->path, 4))
+        say(p, EXIT_USAGE, file->line, "users = %s: %s may not read it", file->path,
+            who(p, ROLE_WEB));
+    unsigned count = n < 0 ? 0 : users_parse(&users, text, (size_t)n, mistakes, MISTAKES_SAID);
+    for (unsigned i = 0; i < count && i < MISTAKES_SAID; i++)
+        say(p, EXIT_USAGE, file->line, "users = %s: line %u: %s", file->path, mistakes[i].line,
+            mistakes[i].why);
+    if (n >= 0 && !count && !users.count)
+        say(p, EXIT_USAGE, file->line, "users = %s: nobody is in it", file->path);
+    if (fd >= 0)
+        close(fd);
+}
+
+static void look_at_www(struct preflight *p)
+{
+    const struct config_path *www = &p->config->www;
+    struct stat st;
+    if (stat(www->path, &st) < 0)
+        say(p, EXIT_USAGE, www->line, "www = %s: %s", www->path, strerror(errno));
+    else if (!S_ISDIR(st.st_mode) || !may_open(p, ROLE_WEB, www->path, 4))
+        say(p, EXIT_USAGE, www->line, "www = %s: not a directory that %s may read", www->path,
+            who(p, ROLE_WEB));
+}
+
+static void look_for_programs(struct preflight *p)
+{
+    static const struct {
+        const char *name, *why;
+    } programs[] = {{"s6-svscan", "supervises all: install s6"},
+                    {"busybox", "serves the page: install busybox"},
+                    {"stunnel", "makes HTTPS: install stunnel4"},
+                    {"openssl", "makes and compares certificates: install openssl"}};
+    size_t count = sizeof programs / sizeof *programs - (p->config->https_port ? 0 : 2);
+    for (size_t i = 0; i < count; i++)
+        if (!places_have(programs[i].name))
+            say(p, EXIT_USAGE, 0, "%s: not installed; it %s", programs[i].name, programs[i].why);
+}
+
+/* Where a run directory can be written to and has room, a file of its largest part's size can be
+ * made. */
+static void look_at_run(struct preflight *p)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/.room", p->tree->dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int e = fd < 0 ? errno : posix_fallocate(fd, 0, RUN_BYTES);
+    if (e && e != EOPNOTSUPP)
+        say(p, EXIT_AGAIN, 0, "%s: %s", p->tree->dir, strerror(e));
+    if (fd < 0)
+        return;
+    close(fd);
+    unlink(path);
+}
+
+/* Each ring that is not there yet takes its memory when it is made. */
+static void look_at_rings(struct preflight *p)
+{
+    char dir[PATH_MAX], path[PATH_MAX];
+    struct statvfs fs;
+    uint64_t want = 0;
+    if (ringfile_dir(dir, sizeof dir) < 0 || statvfs(dir, &fs) < 0)
+        return; /* it is made later */
+    for (size_t i = 0; i < p->config->count; i++) {
+        int n = snprintf(path, sizeof path, "%s/%s.ring", dir, p->config->camera[i].name);
+        if (n < (int)sizeof path && access(path, F_OK) < 0)
+            want += RING_DATA_BYTES;
+    }
+    uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (want > room)
+        say(p, EXIT_AGAIN, 0, "%s: room for %llu MiB, and the cameras need %llu", dir,
+            (unsigned long long)room >> 20, (unsigned long long)want >> 20);
+}
+
+int preflight_say(const struct config *config, const char *given, const struct tree *tree,
+                  int running)
+{
+    struct preflight p = {config, tree, conffile_name(given), EXIT_CLEAN};
+    for (size_t i = 0; i < config->count; i++)
+        look_at_camera(&p, &config->camera[i]);
+    look_for_programs(&p);
+    if (*config->users.path)
+        look_at_users(&p);
+    if (*config->www.path)
+        look_at_www(&p);
+    if (secure_check(config, tree) < 0)
+        p.worst = EXIT_USAGE;
+    if (!running) {
+        look_at_ports(&p);
+        look_at_run(&p);
+        look_at_rings(&p);
+    }
+    return p.worst;
+}
