@@ -74,10 +74,15 @@ static void peer_address(const struct sockaddr_storage *from, struct in6_addr *o
     memcpy(&out->s6_addr[12], &((const struct sockaddr_in *)(const void *)from)->sin_addr, 4);
 }
 
-static void set_options(int fd)
+/* Towards a front end nothing is gained by a large buffer, and what is in it is late for its
+ * client. A viewer far away needs one that the kernel fits to his network. */
+static void set_options(int fd, int proxied)
 {
     const int one = 1, unsent = LIMIT_UNSENT, idle = LIMIT_GONE_S / 2, probes = KEEPALIVE_PROBES;
     const int interval = LIMIT_GONE_S / 2 / KEEPALIVE_PROBES;
+    const int hop = LIMIT_HOP;
+    if (proxied)
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &hop, sizeof hop);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
@@ -98,7 +103,7 @@ static void set_up(struct server *s, int fd, const struct in6_addr *addr, int pr
         turn_away(s, fd, c ? too_many : "too many connections");
         return;
     }
-    set_options(fd);
+    set_options(fd, proxied);
     uint32_t generation = c->generation + 1;
     memset(c, 0, sizeof *c);
     c->generation = generation;

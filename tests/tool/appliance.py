@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 
 from live import BUILD, ROOT, SLOW, free_port, head, read_head, wait_for
@@ -155,3 +156,43 @@ class Appliance:
         if self.mounted:
             subprocess.run(["umount", self.run], check=True)
         shutil.rmtree(self.dir)
+
+
+class Viewer(threading.Thread):
+    """Reads /raw.mp4 on one connection for as long as it lasts; knows when fragments came."""
+    def __init__(self, appliance):
+        super().__init__(daemon=True)
+        self.s, (_, _, self.data) = appliance.request()
+        self.times, self.ended = [], False
+        self.s.settimeout(60)
+        self.start()
+
+    def run(self):
+        try:
+            while got := self.s.recv(1 << 20):
+                self.times.append(time.monotonic())
+                self.data += got
+        except OSError:
+            pass
+        self.ended = True
+
+    def forget(self):
+        """What came is not kept; for those who watch for long."""
+        self.data, self.times = b"", self.times[-1000:]
+
+    def since(self, when):
+        return next((t for t in reversed(self.times) if t > when), None)
+
+    def close(self):
+        try:
+            self.s.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.join()
+        self.s.close()
+
+
+def longest(times, when):
+    """The longest pause a viewer had from just before `when` on, once it is over."""
+    after = [t for t in times if t > when - 0.3]
+    return max((b - t for t, b in zip(after, after[1:])), default=0)

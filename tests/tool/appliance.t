@@ -7,52 +7,20 @@ import os
 import random
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 import live
-from appliance import FMP4STREAMER, Appliance, memory, name_of
+from appliance import FMP4STREAMER, Appliance, Viewer, longest, memory, name_of
 from live import SLOW, finish, moofs, ok, skip, wait_for
 
 KILLS = int(os.environ.get("KILLS", "30"))
 SEED = int(os.environ.get("SEED", "1"))
 TREE = ["fanout", "fmp4streamer", "h264fmp4", "ondemand", "ringput", "s6-supervise cam0", "s6-supervise cam0/log",
         "s6-supervise web", "s6-svscan", "testcard"]
-
-
-class Viewer(threading.Thread):
-    """Reads /raw.mp4 on one connection for as long as it lasts; knows when fragments came."""
-    def __init__(self, appliance):
-        super().__init__(daemon=True)
-        self.s, (_, _, self.data) = appliance.request()
-        self.times, self.ended = [], False
-        self.s.settimeout(60)
-        self.start()
-
-    def run(self):
-        try:
-            while got := self.s.recv(1 << 20):
-                self.times.append(time.monotonic())
-                self.data += got
-        except OSError:
-            pass
-        self.ended = True
-
-    def since(self, when):
-        return next((t for t in reversed(self.times) if t > when), None)
-
-    def close(self):
-        try:
-            self.s.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.join()
-        self.s.close()
 
 
 CAMERA = "[/dev/video0]\ncommand = testcard -g 15\n"
@@ -136,12 +104,6 @@ def kills():
     v.close()
     a.stop()
     a.remove()
-
-
-def longest(times, when):
-    """The longest pause a viewer had from just before `when` on, once it is over."""
-    after = [t for t in times if t > when - 0.3]
-    return max((b - t for t, b in zip(after, after[1:])), default=0)
 
 
 def check_after(a, v, files):
