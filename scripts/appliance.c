@@ -195,7 +195,7 @@ static void reload(void)
         return;
     }
     app.config = config;
-    preflight_say(&app.config, app.conf, &app.tree, 1);
+    preflight_say(&app.config, app.conf, &app.tree, 0);
     s6("s6-svscanctl", "-an", NULL);
     if (other_tls && find(&old, "tls"))
         s6("s6-svc", "-h", "tls"); /* stunnel reads its files again, and drops nobody */

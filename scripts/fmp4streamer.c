@@ -106,7 +106,7 @@ static int run(void)
     }
     find_roles();
     own_rings();
-    preflight_say(&app.config, app.conf, &app.tree, 0);
+    preflight_say(&app.config, app.conf, &app.tree, PREFLIGHT_ROOM);
     appliance_run(&app.config, &app.tree, app.conf);
     return EXIT_CLEAN;
 }
@@ -117,7 +117,7 @@ static int reload(void)
     pid_t pid = instance_running(app.tree.dir);
     if (!pid)
         fail(EXIT_AGAIN, app.tree.dir, "no appliance runs here");
-    int worst = preflight_say(&app.config, app.conf, &app.tree, 1);
+    int worst = preflight_say(&app.config, app.conf, &app.tree, PREFLIGHT_CERTIFICATE);
     if (kill(pid, SIGHUP) < 0)
         fail(EXIT_AGAIN, "reload", strerror(errno));
     return worst;
@@ -126,7 +126,9 @@ static int reload(void)
 static int check(void)
 {
     find_roles();
-    return preflight_say(&app.config, app.conf, &app.tree, instance_running(app.tree.dir) != 0);
+    return preflight_say(&app.config, app.conf, &app.tree,
+                         PREFLIGHT_CERTIFICATE |
+                             (instance_running(app.tree.dir) ? 0 : PREFLIGHT_ROOM));
 }
 
 static int stop_other(void)

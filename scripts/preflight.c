@@ -200,7 +200,7 @@ static void look_at_rings(struct preflight *p)
 }
 
 int preflight_say(const struct config *config, const char *given, const struct tree *tree,
-                  int running)
+                  int besides)
 {
     struct preflight p = {config, tree, conffile_name(given), EXIT_CLEAN};
     for (size_t i = 0; i < config->count; i++)
@@ -210,9 +210,9 @@ int preflight_say(const struct config *config, const char *given, const struct t
         look_at_users(&p);
     if (*config->www.path)
         look_at_www(&p);
-    if (secure_check(config, tree) < 0)
+    if ((besides & PREFLIGHT_CERTIFICATE) && secure_check(config, tree) < 0)
         p.worst = EXIT_USAGE;
-    if (!running) {
+    if (besides & PREFLIGHT_ROOM) {
         look_at_ports(&p);
         look_at_run(&p);
         look_at_rings(&p);

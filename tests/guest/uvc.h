@@ -27,8 +27,14 @@ enum {
 
     CLASS_VIDEO = 0x0e,
     CS_INTERFACE = 0x24,
+    BRIGHTNESS = 2, /* UVC 1.5, A.9.5 */
+    CONTRAST = 3,
+    GAIN = 4,
+    SATURATION = 7,
+    SHARPNESS = 8,
+    UVC_CONTROLS = 9, /* selectors are below this */
     BRIGHTNESS_MIN = -64,
-    BRIGHTNESS_MAX = 64,
+    CONTROL_MAX = 64,
 };
 
 /* Frame intervals every size is offered at, in units of 100 ns: 30, 15 and 5 a second. */
@@ -45,7 +51,7 @@ struct uvc {
     int committed;     /* set by the request that begins a stream; for the caller to clear */
     int halted;        /* set by the request that ends one; for the caller to clear */
     uint8_t probe[UVC_PROBE_LEN];
-    int16_t brightness;
+    int16_t control[UVC_CONTROLS];
 };
 
 /* --- Descriptors --- */
@@ -82,7 +88,7 @@ static inline void uvc_put_device(struct uvc_out *o)
     uvc_put_bytes(o, device, sizeof device);
 }
 
-/* Camera terminal -> processing unit (with brightness) -> output terminal. */
+/* Camera terminal -> processing unit (with five controls) -> output terminal. */
 static inline void uvc_put_control_interface(struct uvc_out *o)
 {
     static const uint8_t interface[] = {9, 4, CONTROL_INTERFACE, 0, 0, CLASS_VIDEO, 1, 0, 2};
@@ -90,7 +96,7 @@ static inline void uvc_put_control_interface(struct uvc_out *o)
     static const uint8_t camera[] = {
         18, CS_INTERFACE, 2, CAMERA_TERMINAL, 0x01, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0};
     static const uint8_t processing[] = {
-        12, CS_INTERFACE, 5, PROCESSING_UNIT, CAMERA_TERMINAL, 0, 0, 3, 0x01, 0, 0, 0};
+        12, CS_INTERFACE, 5, PROCESSING_UNIT, CAMERA_TERMINAL, 0, 0, 3, 0x1b, 0x02, 0, 0};
     static const uint8_t output[] = {9, CS_INTERFACE,    3, OUTPUT_TERMINAL, 0x01, 0x01,
                                      0, PROCESSING_UNIT, 0};
     uvc_put_bytes(o, interface, sizeof interface);
@@ -253,26 +259,32 @@ static inline int uvc_stream_request(struct uvc *u, uint8_t request, unsigned se
     }
 }
 
-static inline int uvc_brightness_request(struct uvc *u, uint8_t request, const uint8_t *data,
-                                         size_t len, struct uvc_out *o)
+static inline int uvc_has_control(unsigned selector)
+{
+    return selector == BRIGHTNESS || selector == CONTRAST || selector == GAIN ||
+           selector == SATURATION || selector == SHARPNESS;
+}
+
+static inline int uvc_control_request(struct uvc *u, unsigned selector, uint8_t request,
+                                      const uint8_t *data, size_t len, struct uvc_out *o)
 {
     int value;
     switch (request) {
     case SET_CUR:
         value = len == 2 ? data[0] | data[1] << 8 : 0;
-        u->brightness = (int16_t)(value < 0x8000 ? value : value - 0x10000);
+        u->control[selector] = (int16_t)(value < 0x8000 ? value : value - 0x10000);
         return 0;
     case GET_INFO:
         uvc_put(o, 1, 3);
         return 0;
     case GET_CUR:
-        value = u->brightness;
+        value = u->control[selector];
         break;
     case GET_MIN:
-        value = BRIGHTNESS_MIN;
+        value = selector == BRIGHTNESS ? BRIGHTNESS_MIN : 0;
         break;
     case GET_MAX:
-        value = BRIGHTNESS_MAX;
+        value = CONTROL_MAX;
         break;
     case GET_DEF:
         value = 0;
@@ -315,7 +327,7 @@ static inline int uvc_request(struct uvc *u, const uint8_t setup[8], const uint8
                               size_t len, uint8_t *answer)
 {
     enum { TO_INTERFACE = 0x21, FROM_DEVICE = 0x80, TO_ENDPOINT = 0x02 };
-    enum { CLEAR_FEATURE = 1, GET_DESCRIPTOR = 6, BRIGHTNESS = 2 };
+    enum { CLEAR_FEATURE = 1, GET_DESCRIPTOR = 6 };
     unsigned wants = setup[6] | (unsigned)setup[7] << 8;
     struct uvc_out o = {answer, 0};
     int result = 0;
@@ -325,8 +337,8 @@ static inline int uvc_request(struct uvc *u, const uint8_t setup[8], const uint8
     } else if ((setup[0] & 0x7f) == TO_INTERFACE && setup[4] == STREAM_INTERFACE) {
         result = uvc_stream_request(u, setup[1], setup[3], data, len, &o);
     } else if ((setup[0] & 0x7f) == TO_INTERFACE) {
-        result = setup[5] == PROCESSING_UNIT && setup[3] == BRIGHTNESS
-                     ? uvc_brightness_request(u, setup[1], data, len, &o)
+        result = setup[5] == PROCESSING_UNIT && uvc_has_control(setup[3])
+                     ? uvc_control_request(u, setup[3], setup[1], data, len, &o)
                      : UVC_STALL;
     } else if (setup[0] & FROM_DEVICE) {
         uvc_put(&o, wants < 2 ? wants : 2, 0); /* a status, the configuration */
