@@ -322,20 +322,32 @@ static void opening(int before)
     ok(open_files() == before, "nothing is left open");
 }
 
+/* An emulator of another processor may not take what it emulates for a program. */
+static int is_executable(void)
+{
+    char *argv[] = {program, "1", "2", NULL};
+    int status = -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        execv(program, argv);
+        _exit(1);
+    }
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc == 2)
-        return helper(argv[1]);
+    if (argc > 1)
+        return argc == 2 ? helper(argv[1]) : 0;
     signal(SIGPIPE, SIG_IGN);
     ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    close(mkstemp(file));
-    int before = open_files();
-    if (n <= 0 || auth_open(&a, file, program, now) < 0) {
-        unlink(file);
-        ok(1, "# SKIP this machine does not execute this program: %s", strerror(errno));
+    if (n <= 0 || !is_executable()) {
+        ok(1, "# SKIP this machine does not execute this program");
         return done();
     }
-    tear_down();
+    int fd = mkstemp(file);
+    close(fd);
+    int before = open_files();
     answers();
     at_once();
     full();
