@@ -14,6 +14,7 @@
 
 enum {
     ANSWER_MAX = 512,
+    ANSWER_HEAD_MAX = ANSWER_MAX + ANSWER_EXTRA_MAX,
     LINGER_READS = 16, /* in a row, so that one who pours does not hold the others up */
     LINGER_BYTES = 1 << 20,
     KEEPALIVE_PROBES = 3,
@@ -201,7 +202,7 @@ void conn_done(struct server *s, struct conn *c, int keep_alive)
 void conn_send(struct server *s, struct conn *c, const struct http_request *req, const char *status,
                const char *type, const char *extra, const char *text, size_t len)
 {
-    char top[ANSWER_MAX], length[64] = "";
+    char top[ANSWER_HEAD_MAX], length[64] = "";
     int keep = req && req->keep_alive && !req->has_body;
     if (text)
         snprintf(length, sizeof length, "Content-Length: %zu\r\n", len);
@@ -209,6 +210,10 @@ void conn_send(struct server *s, struct conn *c, const struct http_request *req,
                      "HTTP/1.1 %s\r\nContent-Type: %s\r\n%s"
                      "Cache-Control: no-store\r\n%sConnection: %s\r\n\r\n",
                      status, type, length, extra, keep ? "keep-alive" : "close");
+    if (n < 0 || n >= ANSWER_HEAD_MAX) {
+        conn_close(s, c);
+        return;
+    }
     int body = !(req && req->method == HTTP_HEAD);
     struct iovec iov[2] = {{top, (size_t)n}, {(char *)(uintptr_t)text, body ? len : 0}};
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};

@@ -4,7 +4,7 @@
 
 #include "serve/server.h"
 
-enum { LOCATION_MAX = 2048, HOST_MAX = 256 };
+enum { HOST_MAX = 256 };
 
 static char status_text[LIMIT_STATUS];
 
@@ -95,7 +95,7 @@ static int host_of(const struct http_request *req, char out[HOST_MAX])
 /* To the same place over HTTPS. Not for ever: what the appliance is told may change. */
 static void redirect(struct server *s, struct conn *c, const struct http_request *req)
 {
-    char host[HOST_MAX], port[8] = "", location[LOCATION_MAX];
+    char host[HOST_MAX], port[8] = "", location[ANSWER_EXTRA_MAX];
     static const char text[] = "this is only for HTTPS\n";
     if (host_of(req, host) < 0) {
         answer_last(s, c, req, "400 Bad Request", "a Host is needed");
@@ -105,7 +105,7 @@ static void redirect(struct server *s, struct conn *c, const struct http_request
         snprintf(port, sizeof port, ":%u", s->redirect);
     int n = snprintf(location, sizeof location, "Location: https://%s%s%.*s\r\n", host, port,
                      (int)req->target.len, req->target.p);
-    if (n < 0 || n >= LOCATION_MAX)
+    if (n < 0 || n >= ANSWER_EXTRA_MAX)
         answer_last(s, c, req, "414 URI Too Long", "too long to be sent elsewhere");
     else
         conn_send(s, c, req, "302 Found", "text/plain", location, text, sizeof text - 1);

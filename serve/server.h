@@ -112,8 +112,9 @@ void conn_sweep(struct server *s);
 /* Answers with a status, one line of text, and goes on or closes. status: "404 Not Found". */
 void conn_answer(struct server *s, struct conn *c, const struct http_request *req,
                  const char *status, const char *line);
-/* The same with any type, and further header fields, each with its line end. Without a text: the
- * head of an answer that has no length. */
+/* The same with any type, and further header fields, each with its line end, together shorter than
+ * ANSWER_EXTRA_MAX. Without a text: the head of an answer that has no length. */
+enum { ANSWER_EXTRA_MAX = 2048 };
 void conn_send(struct server *s, struct conn *c, const struct http_request *req, const char *status,
                const char *type, const char *extra, const char *text, size_t len);
 /* Takes exactly the head out of the socket, so that what is behind it stays for whoever is next.

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """fanout behind a TLS front end: whose a connection is, says the front end; and what only the options for it do."""
 import os
+import re
 import shutil
 import socket
 import sys
@@ -105,11 +106,13 @@ def redirect():
     with server.connect() as s:
         s.sendall(b"GET /a HTTP/1.1\r\nHost: cam.example:8000\r\n\r\nGET /b HTTP/1.1\r\nHost: [2001:db8::1]:8000\r\n\r\n"
                   b"GET /c HTTP/1.1\r\nHost: evil\"/x\r\nConnection: close\r\n\r\n")
-        found = [read_line for read_line in said(s).decode().split("\r\n") if read_line.startswith(("Location", "HTTP"))]
+        found = re.findall(r"HTTP/1.1 [^\r]*|Location: [^\r]*", said(s).decode())
     ok(found == ["HTTP/1.1 302 Found", "Location: https://cam.example/a", "HTTP/1.1 302 Found", "Location: https://[2001:db8::1]/b",
                  "HTTP/1.1 400 Bad Request"], f"by the name it was asked for: {found}")
     ok(codes(said(front(server.port, b"GET /a HTTP/1.0\r\n\r\n"))) == [400], "without a Host: 400")
-    ok(server.get("/" + "a" * 900)[0] == 302, "a long one")
+    for n in (900, 1000):
+        ok(location("/" + "a" * n) == (302, "https://test/" + "a" * n), f"{n} bytes")
+    ok(location("/?" + "a" * 1500)[0] == 302 and location("/?" + "a" * 3000)[0] == 414, "a query, and one that is too long: 414")
     ok(codes(said(front(port, PROXY % b"192.0.2.1" + head("/status.json", "Connection: close")))) == [200], "who comes by the front end stays")
 
 
