@@ -7,8 +7,10 @@
 #   make install PREFIX=/usr/local
 #   make deb                   a Debian package in $(BUILD)/deb
 #   make deb-root              what becomes of it on a bare Debian
+#   make guest-debian          and on a whole one, in a virtual machine
 #   make fuzz TIME=60 [TARGET=misb]    every fuzzer, or one, for so many seconds
 #   make stress TIME=60        a ring's writer flat out and 16 readers
+#   make soak TIME=900         the appliance under a killer
 VERSION = 0.1.0
 PREFIX ?= /usr/local
 BUILD ?= build
@@ -30,7 +32,7 @@ TOOLS = capture/testcard capture/v4l2cap mux/h264fmp4 serve/fanout serve/ringput
 HELPERS = service/stage serve/checkpassword
 LIB = $(BUILD)/libfmp4streamer.a
 SOURCES = $(wildcard capture/*.c mux/*.c hls/*.c serve/*.c scripts/*.c)
-LIBSRC = $(filter-out $(TOOLS:=.c) $(HELPERS:=.c),$(SOURCES))
+LIBSRC = $(filter-out $(TOOLS:=.c) serve/checkpassword.c,$(SOURCES))
 LIBOBJ = $(LIBSRC:%.c=$(BUILD)/%.o)
 BIN = $(foreach t,$(TOOLS),$(BUILD)/$(notdir $(t)))
 LIBEXEC = $(foreach t,$(HELPERS),$(BUILD)/$(notdir $(t)))
@@ -49,6 +51,7 @@ $(BUILD)/$(notdir $(1)): $(BUILD)/$(1).o $(LIB)
 	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LIBS)
 endef
 $(foreach t,$(TOOLS) $(HELPERS),$(eval $(call tool,$(t))))
+# Where there is no libcrypt, as for most cross compilers: make HELPERS=service/stage
 $(BUILD)/checkpassword: LIBS = -lcrypt
 
 # It finds checkpassword beside it.
@@ -69,7 +72,8 @@ $(BUILD)/tests/%.t: tests/unit/%.c $(LIB)
 
 $(BUILD)/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(LIB)
+	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(LIB) $(LIBS)
+$(BUILD)/bench/load: LIBS = -lssl -lcrypto
 
 $(BUILD)/fuzz/%.o: %.c
 	@mkdir -p $(@D)
@@ -90,7 +94,7 @@ unit: $(UNIT)
 	prove -e '' $(UNIT)
 
 test: built
-	BUILD=$(BUILD) prove -e '' $(UNIT) tests/tool/*.t
+	BUILD=$(BUILD) HARNESS_RULESFILE=tests/order.yml prove -j 2 -e '' $(UNIT) tests/tool/*.t
 
 bench: all $(BENCH)
 	BUILD=$(BUILD) tests/bench/run
@@ -103,15 +107,24 @@ fuzz: $(if $(TARGET),$(BUILD)/fuzz/$(TARGET),$(FUZZ))
 guest: all $(GUEST)
 	BUILD=$(BUILD) tests/guest/build
 
+# The package on a whole Debian with systemd, in a virtual machine, for some minutes: root only.
+guest-debian: guest deb
+	BUILD=$(BUILD) tests/guest/debian/build $(BUILD)/deb/fmp4streamer_*.deb
+	BUILD=$(BUILD) GUEST_DEBIAN=1 prove -v -e '' tests/tool/debian.t
+
 stress: $(BUILD)/bench/ringstress
 	$< $(TIME)
+
+soak: built
+	BUILD=$(BUILD) KILLER_SECONDS=$(TIME) tests/tool/killer.t
 
 lint:
 	BUILD=$(BUILD) tests/lint
 
 # Where things go. For packagers: DESTDIR, and SYSTEM_UNITS where systemd looks for its units elsewhere.
+# In ~/.local it looks for a user's in share.
 SYSTEM_UNITS = $(PREFIX)/lib/systemd/system
-USER_UNITS = $(PREFIX)/lib/systemd/user
+USER_UNITS = $(PREFIX)/$(if $(filter $(HOME)/%,$(PREFIX)),share,lib)/systemd/user
 DATA = $(PREFIX)/share/fmp4streamer
 MAN = $(PREFIX)/share/man
 COMPLETIONS = $(PREFIX)/share/bash-completion/completions
@@ -150,6 +163,7 @@ deb:
 
 # The package on a bare Debian of its own, in a chroot: root only.
 deb-root: all
+	scripts/packages build-essential debhelper lintian debootstrap systemd bash-completion curl
 	BUILD=$(BUILD) PACKAGE_ROOT=1 prove -v -e '' tests/tool/package.t
 
 # The tools, by source, for the tests.
@@ -160,4 +174,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/fuzz/*/*.d)
-.PHONY: all built tools units unit test bench fuzz guest stress lint install deb deb-root clean
+.PHONY: all built tools units unit test bench fuzz guest guest-debian stress lint install deb deb-root clean
