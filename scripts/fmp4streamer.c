@@ -131,6 +131,16 @@ static int check(void)
                              (instance_running(app.tree.dir) ? 0 : PREFLIGHT_ROOM));
 }
 
+/* Without -c, status and reload are about the file that the running one has read. */
+static void find_running_conf(void)
+{
+    static char path[PATH_MAX];
+    find_run();
+    if (!app.conf && instance_running(app.tree.dir) && instance_conf(app.tree.dir, path) == 0 &&
+        access(path, F_OK) == 0)
+        app.conf = path;
+}
+
 static int stop_other(void)
 {
     find_run();
@@ -206,6 +216,8 @@ int main(int argc, char **argv)
     const struct verb *known = find_verb(verb);
     if (known->call == stop_other)
         return stop_other();
+    if (known->call == status || known->call == reload)
+        find_running_conf();
     if (conffile_read(&app.config, app.conf) < 0)
         return EXIT_USAGE;
     if (places_tools() < 0)

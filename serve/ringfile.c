@@ -44,17 +44,34 @@ static int is_roots(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == 0;
 }
 
-/* The directory of the rings; a writer makes it. Never one that others could have put there. */
-static int find_dir(char *out, size_t cap, int make)
+static int has_ring(const char *dir, const char *name)
+{
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof path, "%s/fmp4streamer/%s.ring", dir, name);
+    return n > 0 && n < (int)sizeof path && access(path, F_OK) == 0;
+}
+
+/* Beside root's rings a user may have some of his own, and write only there. */
+static int is_private(const char *run, const char *name, int make)
+{
+    if (geteuid() == 0 || !run || !*run)
+        return 0;
+    if (!is_roots(SHARED_DIR))
+        return 1;
+    return make ? access(SHARED_DIR, W_OK) < 0 : has_ring(run, name);
+}
+
+/* The directory of that ring; a writer makes it. Never one that others could have put there. */
+static int find_dir(char *out, size_t cap, const char *name, int make)
 {
     const char *given = getenv("FMP4STREAMER_RINGS"), *run = getenv("XDG_RUNTIME_DIR");
     int n;
     if (given && *given)
         n = snprintf(out, cap, "%s", given);
-    else if (geteuid() == 0 || is_roots(SHARED_DIR) || !run || !*run)
-        n = snprintf(out, cap, SHARED_DIR);
-    else
+    else if (is_private(run, name, make))
         n = snprintf(out, cap, "%s/fmp4streamer", run);
+    else
+        n = snprintf(out, cap, SHARED_DIR);
     if (n < 0 || (size_t)n >= cap) {
         errno = ENAMETOOLONG;
         return -1;
@@ -66,13 +83,13 @@ static int find_dir(char *out, size_t cap, int make)
 
 int ringfile_dir(char *out, size_t size)
 {
-    return find_dir(out, size, 0);
+    return find_dir(out, size, NULL, 1);
 }
 
 static int set_path(struct ringfile *rf, const char *name, const char *suffix, int make)
 {
     char dir[PATH_MAX];
-    if (find_dir(dir, sizeof dir, make) < 0) {
+    if (find_dir(dir, sizeof dir, name, make) < 0) {
         snprintf(rf->path, sizeof rf->path, "%s", dir);
         return -1;
     }

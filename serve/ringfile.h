@@ -2,7 +2,8 @@
  * change, and NAME.ctl, in which readers say what they want.
  *
  * They lie in the directory $FMP4STREAMER_RINGS names; else in /dev/shm/fmp4streamer, where root
- * has made it; else in $XDG_RUNTIME_DIR/fmp4streamer.
+ * has made it and this user may write or has no ring of that name; else in
+ * $XDG_RUNTIME_DIR/fmp4streamer.
  *
  * NAME.ctl:
  *
@@ -57,7 +58,8 @@ struct ringfile {
                  8]; /* slots held through ctl_fd: a lock does not keep itself out */
 };
 
-/* The directory of the rings, whether it is there or not. Returns 0, or -1 with errno. */
+/* The directory that a writer's rings would be in, made where it is missing. Returns 0, or -1 with
+ * errno. */
 int ringfile_dir(char *out, size_t size);
 
 /* 1 when the name is one. */
