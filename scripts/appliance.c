@@ -23,6 +23,7 @@
 #include "scripts/secure.h"
 #include "scripts/show.h"
 #include "serve/children.h"
+#include "serve/ringfile.h"
 
 enum {
     READY_TRY_MS = 100, /* between two looks whether the web server is ready */
@@ -171,6 +172,17 @@ static int apply(const struct plan *old)
     return remove_others(old, &app.plan);
 }
 
+/* Those of cameras that are no more: their memory would be gone until the machine's next start. */
+static void remove_rings(const struct plan *old)
+{
+    char name[PLAN_NAME_MAX + 1];
+    for (size_t i = 0; i < old->count; i++)
+        if (old->service[i].logged && !find(&app.plan, old->service[i].name)) {
+            snprintf(name, sizeof name, "%s", old->service[i].name);
+            ringfile_remove(name);
+        }
+}
+
 static void reload(void)
 {
     static struct config config;
@@ -195,6 +207,7 @@ static void reload(void)
         return;
     }
     app.config = config;
+    remove_rings(&old);
     preflight_say(&app.config, app.conf, &app.tree, 0);
     s6("s6-svscanctl", "-an", NULL);
     if (other_tls && find(&old, "tls"))

@@ -6,17 +6,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
-
-#include "capture/exit.h"
 
 #define CONF_HERE   "fmp4streamer.conf"
 #define CONF_SYSTEM "/etc/fmp4streamer/fmp4streamer.conf"
 
-static _Noreturn void fail(int status, const char *what, const char *why)
+static int refuse(int fd, const char *path, const char *why)
 {
-    fprintf(stderr, "fmp4streamer: %s: %s\n", what, why);
-    exit(status);
+    fprintf(stderr, "fmp4streamer: %s: %s\n", path, why);
+    if (fd >= 0)
+        close(fd);
+    return -1;
 }
 
 const char *conffile_name(const char *given)
@@ -26,24 +27,28 @@ const char *conffile_name(const char *given)
     return access(CONF_HERE, F_OK) == 0 ? CONF_HERE : CONF_SYSTEM;
 }
 
-/* Without a file there is one camera, /dev/video0; but a file that was named must be there. */
-static size_t read_file(const char *path, int named, char *text, size_t size)
+/* Without a file there is one camera, /dev/video0; but a file that was named must be there. A fifo
+ * would be waited for, by one who has an appliance to look after. Returns 0 or -1. */
+static int read_file(const char *path, int named, char *text, size_t size, size_t *length)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    ssize_t n;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    *length = 0;
     if (fd < 0 && errno == ENOENT && !named)
         return 0;
-    if (fd < 0)
-        fail(EXIT_USAGE, path, strerror(errno));
-    size_t length = 0;
-    ssize_t n;
-    while ((n = read(fd, text + length, size - length)) > 0)
-        length += (size_t)n;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return refuse(fd, path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return refuse(fd, path, "not a regular file");
+    while ((n = read(fd, text + *length, size - *length)) > 0)
+        *length += (size_t)n;
     if (n < 0)
-        fail(EXIT_USAGE, path, strerror(errno));
-    if (length == size)
-        fail(EXIT_USAGE, path, "larger than 64 KiB");
+        return refuse(fd, path, strerror(errno));
+    if (*length == size)
+        return refuse(fd, path, "larger than 64 KiB");
     close(fd);
-    return length;
+    return 0;
 }
 
 const char *conffile_path(const char *given)
@@ -56,9 +61,11 @@ int conffile_read(struct config *config, const char *given)
 {
     static char text[CONFIG_BYTES + 1];
     const char *path = conffile_name(given);
-    size_t length = read_file(path, given != NULL, text, sizeof text);
     static struct config_mistakes mistakes;
     const struct config_mistakes *m = &mistakes;
+    size_t length;
+    if (read_file(path, given != NULL, text, sizeof text, &length) < 0)
+        return -1;
     if (config_read(config, text, length, &mistakes) == 0)
         return 0;
     for (size_t i = 0; i < m->count && i < CONFIG_MISTAKES; i++)

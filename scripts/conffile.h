@@ -1,12 +1,12 @@
 /* The configuration's file. Part of fmp4streamer's main program: it says every mistake on standard
- * error, and ends the program where the file cannot be read. */
+ * error. */
 #ifndef SCRIPTS_CONFFILE_H
 #define SCRIPTS_CONFFILE_H
 
 #include "scripts/config.h"
 
 /* Reads the file that is given, or with NULL the one that is there by default, or none. Returns 0,
- * or -1 when there are mistakes. */
+ * or -1 when there are mistakes, or it cannot be read. */
 int conffile_read(struct config *config, const char *given);
 
 /* The name that messages have for it. */

@@ -79,7 +79,8 @@ static void own_rings(void)
 {
     char dir[PATH_MAX];
     if (ringfile_dir(dir, sizeof dir) < 0 || roles_own_rings(&app.roles, dir) < 0)
-        fprintf(stderr, "fmp4streamer: %s: %s\n", dir, strerror(errno));
+        fail(EXIT_AGAIN, dir,
+             errno == EPERM ? "not root's: somebody else made it" : strerror(errno));
 }
 
 /* Another that has read the same file is told to read it again. */
@@ -95,9 +96,23 @@ static int tell_other(pid_t other)
     return fflush(stdout) ? EXIT_AGAIN : EXIT_CLEAN;
 }
 
+/* A file that was there is the one that is read again: where it is missing then, for a moment or
+ * for good, its users and addresses must not give way to the defaults. */
+static const char *known_conf(void)
+{
+    static char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s", conffile_path(app.conf));
+    return app.conf || access(path, F_OK) == 0 ? path : NULL;
+}
+
 static int run(void)
 {
     pid_t other;
+    sigset_t hup;
+    /* From the moment that others can find this process it may be told to read its file again. */
+    sigemptyset(&hup);
+    sigaddset(&hup, SIGHUP);
+    sigprocmask(SIG_BLOCK, &hup, NULL);
     if (instance_take(app.tree.dir, conffile_path(app.conf), &other) < 0) {
         if (errno == EBUSY)
             return tell_other(other);
@@ -107,7 +122,7 @@ static int run(void)
     find_roles();
     own_rings();
     preflight_say(&app.config, app.conf, &app.tree, PREFLIGHT_ROOM);
-    appliance_run(&app.config, &app.tree, app.conf);
+    appliance_run(&app.config, &app.tree, known_conf());
     return EXIT_CLEAN;
 }
 
@@ -117,6 +132,7 @@ static int reload(void)
     pid_t pid = instance_running(app.tree.dir);
     if (!pid)
         fail(EXIT_AGAIN, app.tree.dir, "no appliance runs here");
+    find_roles();
     int worst = preflight_say(&app.config, app.conf, &app.tree, PREFLIGHT_CERTIFICATE);
     if (kill(pid, SIGHUP) < 0)
         fail(EXIT_AGAIN, "reload", strerror(errno));

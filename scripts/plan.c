@@ -10,7 +10,7 @@ static struct service *next(struct plan *plan, const char *camera, const char *s
     struct service *s = &plan->service[plan->count];
     snprintf(s->name, sizeof s->name, "%s%s", camera, suffix);
     s->role = role;
-    s->binds = s->starts_ready = 0;
+    s->binds = s->starts_ready = s->logged = 0;
     args_init(&s->args);
     return s;
 }
@@ -51,6 +51,7 @@ static void add_all(struct args *to, const struct args *from, const char *option
 static int plan_source(struct plan *plan, const struct config_camera *c)
 {
     struct args *args = begin(plan, c->name, "", ROLE_CAPTURE, "ondemand");
+    plan->service[plan->count].logged = 1;
     if (!c->auto_sleep)
         args_add(args, "-a");
     args_add(args, c->name);

@@ -29,6 +29,7 @@ struct service {
     enum role role;
     int binds;        /* a port up to PLAN_PORT_OF_ROOT */
     int starts_ready; /* it does not say itself when it is */
+    int logged;       /* another, NAME/log, reads what it writes */
     struct args args;
 };
 

@@ -122,9 +122,13 @@ static void look_at_users(struct preflight *p)
     static struct users users;
     struct users_mistake mistakes[MISTAKES_SAID];
     const struct config_path *file = &p->config->users;
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
-    if (n < 0)
+    struct stat st;
+    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int regular = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    ssize_t n = regular ? read(fd, text, sizeof text) : -1;
+    if (fd >= 0 && !regular)
+        say(p, EXIT_USAGE, file->line, "users = %s: not a regular file", file->path);
+    else if (n < 0)
         say(p, EXIT_USAGE, file->line, "users = %s: %s", file->path, strerror(errno));
     else if (!may_open(p, ROLE_WEB, file->path, 4))
         say(p, EXIT_USAGE, file->line, "users = %s: %s may not read it", file->path,

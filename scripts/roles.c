@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { RINGS_MODE = 0775 };
+/* With the sticky bit, as none of these users is to take away another's files. */
+enum { RINGS_MODE = 01775 };
 
 const char *roles_name(enum role role)
 {
@@ -58,7 +59,24 @@ int roles_line(const struct roles *roles, enum role role, int binds, char line[R
     return n;
 }
 
+static int is_ours(const struct roles *roles, const struct stat *st)
+{
+    return S_ISREG(st->st_mode) && st->st_nlink == 1 &&
+           (st->st_uid == 0 || st->st_uid == roles->of[ROLE_MUX].uid ||
+            st->st_uid == roles->of[ROLE_CAPTURE].uid);
+}
+
 /* A ring is its writer's; the control file is whose service comes first. */
+static int own_file(const struct roles *roles, int dir, const char *name)
+{
+    struct stat st;
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return -1;
+    if (!is_ours(roles, &st))
+        return unlinkat(dir, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
+    return fchownat(dir, name, roles->of[ROLE_MUX].uid, roles->group, AT_SYMLINK_NOFOLLOW);
+}
+
 static int own_files(const struct roles *roles, int dir)
 {
     DIR *list = fdopendir(dir);
@@ -68,8 +86,7 @@ static int own_files(const struct roles *roles, int dir)
     for (const struct dirent *e; (e = readdir(list));) {
         const char *dot = strrchr(e->d_name, '.');
         if (dot && (strcmp(dot, ".ring") == 0 || strcmp(dot, ".ctl") == 0) &&
-            fchownat(dir, e->d_name, roles->of[ROLE_MUX].uid, roles->group, AT_SYMLINK_NOFOLLOW) <
-                0)
+            own_file(roles, dir, e->d_name) < 0)
             worst = -1;
     }
     int e = errno;

@@ -35,7 +35,8 @@ int roles_find(struct roles *roles, const char **missing);
 int roles_line(const struct roles *roles, enum role role, int binds, char line[ROLES_LINE]);
 
 /* Makes the directory of the rings for the group, and gives what is in it from a time before these
- * users existed to who writes it now. Returns 0, or -1 with errno. */
+ * users existed to who writes it now. What others have put there goes: they would read what is
+ * written to it. Returns 0, or -1 with errno. */
 int roles_own_rings(const struct roles *roles, const char *dir);
 
 #endif

@@ -9,6 +9,9 @@
  * distance to bridge. */
 enum { SEND_BUFFER = 131072, RECEIVE_BUFFER = 65536 };
 
+/* A client that says nothing holds a descriptor for so long; fanout's limits do not see it yet. */
+enum { HANDSHAKE_S = 10 };
+
 /* In stunnel's words ":::port" is all addresses of both families. */
 static const char *address(const struct config *config, int v6)
 {
@@ -27,13 +30,14 @@ size_t tlsconf_write(const struct config *config, const char *pair, int v6, char
                      "socket = r:TCP_NODELAY=1\n"
                      "socket = l:SO_SNDBUF=%d\n"
                      "socket = r:SO_RCVBUF=%d\n"
+                     "TIMEOUTbusy = %d\n"
                      "TIMEOUTclose = 0\n"
                      "[https]\n"
                      "accept = %s:%u\n"
                      "connect = 127.0.0.1:%u\n"
                      "protocol = proxy\n"
                      "cert = %s\n",
-                     SEND_BUFFER, RECEIVE_BUFFER, address(config, v6), config->https_port,
-                     config->proxy_port, pair);
+                     SEND_BUFFER, RECEIVE_BUFFER, HANDSHAKE_S, address(config, v6),
+                     config->https_port, config->proxy_port, pair);
     return n > 0 && n < TLSCONF_BYTES && !strchr(pair, '\n') ? (size_t)n : 0;
 }

@@ -122,7 +122,8 @@ int tree_add(struct tree *tree, const struct service *s)
     if (at(tree, "service/.%.*s", own, s->name) < 0)
         return -1;
     memcpy(from, tree->path, sizeof from);
-    if ((slash && remove_all(from) < 0) || make_dir(from) < 0)
+    /* What an earlier try has left; but a logger that has just been laid out is to stay. */
+    if ((!s->logged && remove_all(from) < 0) || make_dir(from) < 0)
         return -1;
     snprintf(hidden, sizeof hidden, ".%s", s->name);
     if (fill(tree, hidden, s) < 0)

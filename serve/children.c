@@ -26,7 +26,7 @@ pid_t children_start(const char *const *argv, int quiet)
     if (getppid() != parent)
         _exit(CHILDREN_NO_PROGRAM);
     dup2(null, STDIN_FILENO);
-    dup2(quiet ? null : STDERR_FILENO, STDOUT_FILENO);
+    dup2(null, STDOUT_FILENO);
     if (quiet)
         dup2(null, STDERR_FILENO);
     execvp(argv[0], (char *const *)(uintptr_t)argv);

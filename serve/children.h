@@ -12,7 +12,7 @@ enum {
 };
 
 /* Starts a program in a session of its own, so that Ctrl-C is not for it; it gets SIGTERM when this
- * process dies. Its standard output goes to standard error, or with `quiet` both to nowhere.
+ * process dies. Its standard output goes nowhere, and with `quiet` its standard error, too.
  * Returns its process number, or -1 with errno. argv ends with NULL. */
 pid_t children_start(const char *const *argv, int quiet);
 

@@ -24,7 +24,7 @@ static const uint32_t wanted_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 static char head[LIMIT_HEAD];
 
-static int is_loopback(const struct in6_addr *a)
+int conn_is_loopback(const struct in6_addr *a)
 {
     static const uint8_t mapped[13] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127};
     return IN6_IS_ADDR_LOOPBACK(a) || memcmp(a, mapped, sizeof mapped) == 0;
@@ -34,7 +34,7 @@ static int is_loopback(const struct in6_addr *a)
 static unsigned too_many_from(const struct server *s, const struct in6_addr *addr)
 {
     unsigned limit = s->per_address ? s->per_address : LIMIT_PER_ADDRESS, n = 0;
-    if (!s->per_address && is_loopback(addr))
+    if (!s->per_address && conn_is_loopback(addr))
         return 0;
     for (unsigned i = 0; i < s->conns; i++)
         n += s->conn[i].state != CONN_FREE && memcmp(&s->conn[i].addr, addr, sizeof *addr) == 0;

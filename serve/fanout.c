@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -274,8 +273,7 @@ static void set_up(char **names, int ready_fd)
     struct server *s = &server;
     if (!s->listeners)
         add_listener("-l", DEFAULT_LISTEN, 0);
-    /* Ports below 1024 are bound: no child needs what that took. */
-    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    listen_done();
     if (!s->max_viewers)
         s->max_viewers = LIMIT_VIEWERS;
     if (!s->wwws)

@@ -1,11 +1,14 @@
 #include "serve/listen.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "capture/number.h"
@@ -32,6 +35,15 @@ struct addrinfo *listen_parse(const char *text, int loopback)
     if (getaddrinfo(len ? host : loopback ? "127.0.0.1" : NULL, port, &hints, &list) != 0)
         return NULL;
     return list;
+}
+
+void listen_done(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const struct __user_cap_data_struct none[2] = {0};
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    if (geteuid() != 0)
+        syscall(SYS_capset, &header, none);
 }
 
 int listen_open(const struct addrinfo *where)

@@ -15,4 +15,7 @@ struct addrinfo *listen_parse(const char *text, int loopback);
  * had side by side. Returns a descriptor, or -1 with errno. */
 int listen_open(const struct addrinfo *where);
 
+/* All are bound: gives up for good what ports below 1024 took, where this is not root. */
+void listen_done(void);
+
 #endif

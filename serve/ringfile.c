@@ -41,7 +41,7 @@ static int fail(struct ringfile *rf, int e, const char *why)
 static int is_roots(const char *path)
 {
     struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == 0;
+    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == 0;
 }
 
 static int has_ring(const char *dir, const char *name)
@@ -78,7 +78,22 @@ static int find_dir(char *out, size_t cap, const char *name, int make)
     }
     if (make && mkdir(out, DIR_MODE) < 0 && errno != EEXIST)
         return -1;
+    if (make && geteuid() == 0 && strcmp(out, SHARED_DIR) == 0 && !is_roots(out)) {
+        errno = EPERM;
+        return -1;
+    }
     return 0;
+}
+
+void ringfile_remove(const char *name)
+{
+    char dir[PATH_MAX], path[2 * PATH_MAX];
+    if (find_dir(dir, sizeof dir, name, 1) < 0)
+        return;
+    snprintf(path, sizeof path, "%s/%s.ring", dir, name);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/%s.ctl", dir, name);
+    unlink(path);
 }
 
 int ringfile_dir(char *out, size_t size)
@@ -119,9 +134,14 @@ static int open_ctl(struct ringfile *rf, const char *name, int make)
     struct stat st;
     if (set_path(rf, name, ".ctl", make) < 0)
         return -1;
-    mode_t mask = umask(0);
-    rf->ctl_fd = open(rf->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (make ? O_CREAT : 0), CTL_MODE);
-    umask(mask);
+    /* Not made where it is there: in a directory with the sticky bit the kernel forbids that for
+     * what is another's. */
+    rf->ctl_fd = open(rf->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (rf->ctl_fd < 0 && errno == ENOENT && make) {
+        mode_t mask = umask(0);
+        rf->ctl_fd = open(rf->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_CREAT, CTL_MODE);
+        umask(mask);
+    }
     if (rf->ctl_fd < 0)
         return -1;
     if (fstat(rf->ctl_fd, &st) < 0 || (st.st_size < RING_CTL_BYTES && !make)) {

@@ -62,6 +62,10 @@ struct ringfile {
  * errno. */
 int ringfile_dir(char *out, size_t size);
 
+/* Removes the files of a ring that nobody needs any more: who has it open keeps it until he ends.
+ */
+void ringfile_remove(const char *name);
+
 /* 1 when the name is one. */
 int ringfile_name_ok(const char *name);
 

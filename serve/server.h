@@ -91,7 +91,11 @@ struct server {
     uint32_t viewer[LIMIT_VIEWERS]; /* indexes of those in CONN_VIEWER */
     unsigned viewers;
     unsigned children;
-    int64_t started; /* us */
+    struct child {
+        pid_t pid;
+        struct in6_addr addr;
+    } child[LIMIT_CHILDREN]; /* [children] */
+    int64_t started;         /* us */
     struct counters count;
 };
 
@@ -104,6 +108,7 @@ static inline int64_t now_us(void)
 }
 
 /* conn.c */
+int conn_is_loopback(const struct in6_addr *addr);
 void conn_accept(struct server *s, const struct listener *from);
 void conn_close(struct server *s, struct conn *c);
 void conn_event(struct server *s, struct conn *c, uint32_t events);

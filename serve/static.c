@@ -17,7 +17,8 @@
 
 /* The child begins as if from a shell: no signal blocked or ignored, nothing of our environment,
  * no descriptor but the connection (twice) and standard error: all of ours are close-on-exec. */
-static int spawn_httpd(const struct server *s, const char *www, int fd)
+/* Returns its process number, or -1. */
+static pid_t spawn_httpd(const struct server *s, const char *www, int fd)
 {
     char *argv[] = {"busybox", "httpd", "-i", "-h", (char *)(uintptr_t)www, NULL, NULL, NULL};
     char *env[] = {"PATH=/usr/bin:/bin", NULL};
@@ -41,7 +42,7 @@ static int spawn_httpd(const struct server *s, const char *www, int fd)
     int e = posix_spawnp(&pid, "busybox", &actions, &attr, argv, env);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attr);
-    return e;
+    return e ? -1 : pid;
 }
 
 static int has(const char *www, const char *path)
@@ -66,12 +67,21 @@ static const char *choose(const struct server *s, const char *path)
     return s->www[i];
 }
 
+/* A connection that has been handed over counts nowhere else. */
+static unsigned children_of(const struct server *s, const struct in6_addr *addr)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < s->children && !conn_is_loopback(addr); i++)
+        n += memcmp(&s->child[i].addr, addr, sizeof *addr) == 0;
+    return n;
+}
+
 void static_serve(struct server *s, struct conn *c, const struct http_request *req)
 {
     const int stuck = LIMIT_CHILD_STUCK_MS;
     struct http_request last = *req;
     last.keep_alive = 0;
-    if (s->children == LIMIT_CHILDREN) {
+    if (s->children == LIMIT_CHILDREN || children_of(s, &c->addr) >= LIMIT_CHILDREN_EACH) {
         s->count.refused++;
         conn_answer(s, c, &last, "503 Service Unavailable", "too many files being served");
         return;
@@ -79,19 +89,29 @@ void static_serve(struct server *s, struct conn *c, const struct http_request *r
     /* The child blocks in write(); the kernel gives up on a client that takes nothing. */
     setsockopt(c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stuck, sizeof stuck);
     fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) & ~O_NONBLOCK);
-    if (spawn_httpd(s, choose(s, req->path), c->fd) != 0) {
+    pid_t pid = spawn_httpd(s, choose(s, req->path), c->fd);
+    if (pid < 0) {
         fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) | O_NONBLOCK);
         conn_answer(s, c, &last, "500 Internal Server Error", "cannot run busybox httpd");
         return;
     }
-    s->children++;
+    s->child[s->children++] = (struct child){pid, c->addr};
     conn_close(s, c);
+}
+
+/* One that we were started with is in no list. */
+static void forget(struct server *s, pid_t pid)
+{
+    for (unsigned i = 0; i < s->children; i++)
+        if (s->child[i].pid == pid) {
+            s->child[i] = s->child[--s->children];
+            return;
+        }
 }
 
 void static_reap(struct server *s)
 {
     for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) > 0;)
-        if (!(s->auth && auth_reaped(s->auth, pid, now_us())) &&
-            s->children) /* one that we were started with is not counted */
-            s->children--;
+        if (!s->auth || !auth_reaped(s->auth, pid, now_us()))
+            forget(s, pid);
 }

@@ -31,6 +31,7 @@ enum {
     FIRST_FOREIGN_FD,
     LINE_MAX_BYTES = 512,
     GROUPS_MAX = 32,
+    ENVIRONMENT_MAX = 64,
 };
 
 /* Whom to become: see scripts/roles.h. */
@@ -114,6 +115,19 @@ static void keep_bind(void)
         fail(EXIT_AGAIN, "capset", strerror(errno));
 }
 
+/* What root's environment holds is not for others. */
+static void clean_environment(void)
+{
+    static const char *const kept[] = {"PATH=", "FMP4STREAMER_", "LANG=", "LC_", "TZ="};
+    static char *clean[ENVIRONMENT_MAX + 2] = {"HOME=/"};
+    size_t n = 1;
+    for (char **p = environ; *p && n <= ENVIRONMENT_MAX; p++)
+        for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+            if (strncmp(*p, kept[i], strlen(kept[i])) == 0)
+                clean[n++] = *p;
+    environ = clean;
+}
+
 /* With no way back, and no program that would be one. */
 static void become(const struct user *user)
 {
@@ -125,7 +139,7 @@ static void become(const struct user *user)
         fail(EXIT_AGAIN, "become", strerror(errno));
     if (user->binds)
         keep_bind();
-    setenv("HOME", "/", 1);
+    clean_environment();
 }
 
 static void read_args(void)

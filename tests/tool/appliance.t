@@ -61,7 +61,10 @@ def tree():
     second = subprocess.run([FMP4STREAMER, "-c", a.conf], env=a.env, capture_output=True, timeout=30)
     ok(second.returncode == 0 and b"runs already, as process %d: told to read" % a.process.pid in second.stdout,
        f"a second one with the same file: {second.stdout.decode().strip()}")
-    second = subprocess.run([FMP4STREAMER, "-c", "/dev/null"], env=a.env, capture_output=True, timeout=30)
+    other = os.path.join(a.dir, "other.conf")
+    with open(other, "w", encoding="ascii") as f:
+        f.write("")
+    second = subprocess.run([FMP4STREAMER, "-c", other], env=a.env, capture_output=True, timeout=30)
     ok(second.returncode == 111 and b"runs already, as process %d" % a.process.pid in second.stderr,
        f"with another: {second.stderr.decode().strip()}")
     began = time.monotonic()
@@ -328,6 +331,7 @@ def changed():
     conf(a, first)
     ok(wait_for(lambda: a.names().count("ondemand") == 1 and a.names().count("ringput") == 1, 10),
        "a camera that is no longer in the file ends")
+    ok(wait_for(lambda: sorted(os.listdir(a.rings)) == ["a.ctl", "a.ring"]), "and its ring's memory is free")
     conf(a, first + second)
     def answer():
         s, (status, _, _) = a.request("/b/raw.mp4")
@@ -336,6 +340,43 @@ def changed():
     ok(wait_for(lambda: answer() == 200, 10) and a.names().count("ondemand") == 2, "and is there again when it is")
     v.close()
     ok(a.stop() == 0 and not a.pids(), "all ends")
+    a.remove()
+
+
+def unreadable():
+    """A file that is away, or something else, when it is to be read again: nothing changes."""
+    a = Appliance(CAMERA)
+    away = a.conf + ".away"
+    for what, make in (("away", lambda: None), ("a fifo", lambda: os.mkfifo(a.conf)), ("a directory", lambda: os.mkdir(a.conf)),
+                       ("too large", lambda: open(a.conf, "w", encoding="ascii").write("#" * 70000))):
+        os.rename(a.conf, away)
+        make()
+        before, pids = len(a.said()), a.pids()
+        a.process.send_signal(signal.SIGHUP)
+        ok(wait_for(lambda: "fmp4streamer: nothing changes\n" in a.said()[before:]) and a.pids() == pids,
+           f"the file is {what}: {a.said()[before:].splitlines()[0]}")
+        if os.path.isdir(a.conf):
+            os.rmdir(a.conf)
+        os.rename(away, a.conf)
+    ok(a.stop() == 0, "and it ends as ever")
+    a.remove()
+
+
+def together():
+    """Two that start at once: one runs, the other has told it to read the file again."""
+    a = Appliance(CAMERA)
+    a.stop()
+    for n in range(5):
+        both = [subprocess.Popen([FMP4STREAMER, "-c", a.conf], env=a.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                for _ in range(2)]
+        ok(wait_for(lambda: sum(p.poll() is not None for p in both) == 1, 10) and [p.poll() for p in both].count(0) == 1,
+           f"{n + 1}: one is told, and ends with 0: {[p.poll() for p in both]}")
+        a.request("/status.json")[0].close()
+        for p in both:
+            p.terminate()
+            p.wait(20)
+            p.stdout.close()
+    wait_for(lambda: not a.pids())
     a.remove()
 
 
@@ -369,7 +410,7 @@ def usage():
        all(line.startswith("fmp4streamer: " + w) for line, w in zip(lines, want)), f"check says every mistake: {lines}")
 
 
-parts = [usage, tree, verbs, changed, full, kills, root_killed, failing, forking, unread, data_only, flood]
+parts = [usage, tree, verbs, changed, unreadable, together, full, kills, root_killed, failing, forking, unread, data_only, flood]
 if not shutil.which("s6-svscan"):
     sys.exit("s6 is not installed")
 for part in parts:

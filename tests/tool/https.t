@@ -143,6 +143,70 @@ def self_signed():
     a.remove()
 
 
+def certificates():
+    """Pairs that stunnel would not read, or only with a passphrase, are refused in one line, and nothing is written."""
+    directory = tempfile.mkdtemp(dir=memory)
+    script, pair = os.path.join(ROOT, "service/certificate"), os.path.join(directory, "pair")
+    key, cert, _ = make_pair(directory, "good")
+    other_key, other, _ = make_pair(directory, "other")
+
+    def at(name, text=None):
+        path = os.path.join(directory, name)
+        if text is not None:
+            with open(path, "w", encoding="ascii") as f:
+                f.write(text)
+        return path
+
+    def openssl(*args):
+        subprocess.run(["openssl", *args], check=True, capture_output=True)
+
+    def read(path):
+        with open(path, encoding="ascii") as f:
+            return f.read()
+    openssl("x509", "-in", cert, "-outform", "DER", "-out", at("der.crt"))
+    openssl("pkey", "-in", key, "-outform", "DER", "-out", at("der.key"))
+    openssl("pkcs12", "-export", "-in", cert, "-inkey", key, "-passout", "pass:", "-out", at("p12"))
+    openssl("pkey", "-in", key, "-aes128", "-passout", "pass:x", "-out", at("locked.key"))
+    openssl("req", "-x509", "-newkey", "rsa:1024", "-nodes", "-subj", "/CN=x", "-keyout", at("short.key"), "-out", at("short.crt"))
+    broken = read(cert).replace("-----END", "A\n-----END")
+    os.mkfifo(at("fifo"))
+    with open(at("huge"), "wb") as f:
+        f.truncate(1 << 31)
+    for what, k, c, why in (
+            ("DER", at("der.key"), at("der.crt"), "der.crt: not a certificate in PEM"),
+            ("a key in DER", at("der.key"), cert, "der.key: not a private key in PEM without a passphrase"),
+            ("PKCS #12", at("p12"), at("p12"), "p12: not a certificate in PEM"),
+            ("a passphrase", at("locked.key"), cert, "locked.key: not a private key in PEM without a passphrase"),
+            ("an RSA key that is too short", at("short.key"), at("short.crt"), "short.key: an RSA key of 1024 bits"),
+            ("another's key", other_key, cert, "other.key: not the key of the certificate in"),
+            ("another's key in front of the certificate", key, at("front", read(other_key) + read(cert)), "good.key: not the key of"),
+            ("a chain that is damaged", key, at("chain", read(cert) + broken), "chain: a certificate in it is damaged"),
+            ("a fifo", at("fifo"), cert, "fifo: not a file"),
+            ("2 GiB", at("huge"), cert, "huge: larger than"),
+            ("nothing", at("nothing"), cert, "nothing: no such file"),
+            ("the two swapped", cert, key, "good.key: not a certificate in PEM")):
+        began = time.monotonic()
+        r = run(script, "install", k, c, pair, "")
+        ok(r.returncode == 100 and r.stderr.count("\n") == 1 and r.stderr.startswith(f"certificate: {directory}/{why}") and
+           time.monotonic() - began < 5 * SLOW, f"{what}: {r.stderr.strip()}")
+    ok(not [f for f in os.listdir(directory) if f.startswith("pair")], "nothing is written")
+    good = run(script, "install", key, at("two", read(cert) + read(other)), pair, "")
+    ok(good.returncode == 0 and read(pair).count("BEGIN") == 3 and oct(os.stat(pair).st_mode)[-3:] == "600", "a chain is taken")
+    state = at("state")
+    run(script, "own", state, pair, "")
+    first = read(os.path.join(state, "cert.pem"))
+    run(script, "own", state, pair, "")
+    ok(read(os.path.join(state, "cert.pem")) == first, "our own is kept")
+    openssl("req", "-x509", "-key", os.path.join(state, "key.pem"), "-subj", "/CN=x", "-days", "1", "-out", os.path.join(state, "cert.pem"))
+    for text in (None, ""):
+        if text is not None:
+            with open(os.path.join(state, "cert.pem"), "w", encoding="ascii") as f:
+                f.write(text)
+        r = run(script, "own", state, pair, "")
+        ok(r.returncode == 0 and "SHA-256" in r.stdout and not r.stderr, f"but not {'an empty one' if text == '' else 'one that expires'}")
+    shutil.rmtree(directory)
+
+
 class Watcher:
     """One who watches over TLS for as long as it lasts."""
     def __init__(self, a, path):
@@ -464,6 +528,22 @@ def in_namespace():
     a.process.send_signal(signal.SIGHUP)
     a.https = low
     ok(wait_for(a.pair, 10) == first, f"port {low}, without root")
+    for pid in (a.pid("fanout"), a.pid("stunnel")):
+        with open(f"/proc/{pid}/environ", encoding="utf-8") as f:
+            names = {entry.partition("=")[0] for entry in f.read().split("\0") if entry}
+        ok("HOME" in names and not [n for n in names if n not in ("HOME", "PATH", "GLIBC_TUNABLES", "LANG", "TZ") and
+                                    not n.startswith(("FMP4STREAMER_", "LC_"))], f"its environment: {' '.join(sorted(names))}")
+    a.stop()
+    planted = os.path.join(a.rings, "cam0.ring")
+    os.chown(planted, 65534, 65534)
+    spy = open(planted, "rb")
+    os.symlink("/etc/passwd", os.path.join(a.rings, "x.ring"))
+    a.start()
+    a.request("/raw.mp4")[0].close()
+    ok(os.fstat(spy.fileno()).st_nlink == 0 and os.stat(planted).st_uid not in (0, 65534) and
+       not os.path.lexists(os.path.join(a.rings, "x.ring")) and os.stat("/etc/passwd").st_uid == 0,
+       "what others put among the rings before is not written to")
+    spy.close()
     file = os.path.join(key_directory, "users")
     with open(file, "w", encoding="utf-8") as f:
         f.write(line("alice", "x"))
@@ -480,7 +560,7 @@ def in_namespace():
     shutil.rmtree(upper)
 
 
-parts = [self_signed, renewal, users, files, wrong, port_taken, as_users, slow, browsers]
+parts = [self_signed, certificates, renewal, users, files, wrong, port_taken, as_users, slow, browsers]
 for needed in ("s6-svscan", "stunnel", "openssl"):
     if not shutil.which(needed):
         sys.exit(f"{needed} is not installed")

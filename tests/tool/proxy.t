@@ -116,6 +116,29 @@ def redirect():
     ok(codes(said(front(port, PROXY % b"192.0.2.1" + head("/status.json", "Connection: close")))) == [200], "who comes by the front end stays")
 
 
+def children():
+    """One address's files in hand are not all there may be."""
+    www = tempfile.mkdtemp()
+    os.chmod(www, 0o755)
+    with open(os.path.join(www, "large"), "wb") as f:
+        f.truncate(20 << 20)
+    with open(os.path.join(www, "small"), "wb") as f:
+        f.write(b"small")
+    port = free_port()
+    server = Server("-P", str(port), www=www)
+    crowd = [front(port, PROXY % b"192.0.2.1" + head("/large")) for _ in range(20)]
+    found = [read_head(s)[0] for s in crowd]
+    ok(found.count(200) == 16 and found.count(503) == 4, f"16 for one address, then 503: {found}")
+    with front(port, PROXY % b"192.0.2.2" + head("/small")) as s:
+        ok(answer(s)[0] == 200, "another gets his")
+    for s in crowd:
+        s.close()
+    ok(wait_for(lambda: server.status()["static_children"] == 0), "they end with their connections")
+    with front(port, PROXY % b"192.0.2.1" + head("/small")) as s:
+        ok(answer(s)[0] == 200, "then there is room again")
+    shutil.rmtree(www)
+
+
 def directories():
     mine = tempfile.mkdtemp()
     os.chmod(mine, 0o755)
@@ -137,5 +160,5 @@ def directories():
     shutil.rmtree(mine)
 
 
-run_all(lines, per_address, viewers, redirect, directories)
+run_all(lines, per_address, viewers, redirect, children, directories)
 sys.exit(finish())
