@@ -9,6 +9,7 @@
 #   make deb-root              what becomes of it on a bare Debian
 #   make guest-debian          and on a whole one, in a virtual machine
 #   make fuzz TIME=60 [TARGET=misb]    every fuzzer, or one, for so many seconds
+#   make bench-tls             what TLS costs in front of fanout
 #   make stress TIME=60        a ring's writer flat out and 16 readers
 #   make soak TIME=900         the appliance under a killer
 VERSION = 0.1.0
@@ -99,6 +100,9 @@ test: built
 bench: all $(BENCH)
 	BUILD=$(BUILD) tests/bench/run
 
+bench-tls: all $(BUILD)/bench/load $(BUILD)/bench/pace
+	BUILD=$(BUILD) tests/bench/tls
+
 TIME ?= 60
 fuzz: $(if $(TARGET),$(BUILD)/fuzz/$(TARGET),$(FUZZ))
 	BUILD=$(BUILD) tests/fuzz/run $(TIME) $(notdir $^)
@@ -132,7 +136,7 @@ FOLDERS = $(wildcard capture mux hls serve scripts service)
 PAGES = $(wildcard $(FOLDERS:=/*.[1-8]))
 COMMANDS = $(wildcard scripts/fmp4streamer-user)
 SERVICE = $(wildcard $(addprefix service/,run finish users certificate certbot-deploy))
-EXAMPLES = $(wildcard $(addprefix service/,haproxy.cfg nginx-stream.conf nginx-edge.conf lighttpd.conf hitch.conf))
+EXAMPLES = $(wildcard $(addprefix service/,haproxy.cfg nginx-stream.conf nginx-http2.conf nginx-edge.conf lighttpd.conf))
 
 # $(call put,MODE,FILES,DIRECTORY) and $(call unit,FILE,DIRECTORY)
 put = $(if $(strip $(2)),install -d $(DESTDIR)$(3) && install -m $(1) $(2) $(DESTDIR)$(3))
@@ -174,4 +178,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/fuzz/*/*.d)
-.PHONY: all built tools units unit test bench fuzz guest guest-debian stress lint install deb deb-root clean
+.PHONY: all built tools units unit test bench bench-tls fuzz guest guest-debian stress lint install deb deb-root clean

@@ -21,7 +21,7 @@ enum {
     LIMIT_GONE_S = 60,        /* a silent connection's peer is asked after, and given up */
     LIMIT_BACKLOG = 1024,     /* connections the kernel holds for us */
     LIMIT_UNSENT = 128 << 10, /* bytes the kernel may hold for a viewer beyond its window */
-    LIMIT_HOP = 64 << 10,     /* bytes of the send buffer towards a front end on this machine */
+    LIMIT_HOP = 32 << 10,     /* bytes of the send buffer towards a front end on this machine */
     LIMIT_STATUS = 16 << 10,  /* bytes of a status page */
 };
 
