@@ -1,155 +1,250 @@
 #!/usr/bin/env python3
-"""The TLS front ends whose configurations are in service/, each as it is shipped but for places and ports, in front of
-fanout: files and streams at once, the viewer's own address where the PROXY protocol tells it, HTTP/2 where it is promised,
-and an end for who takes nothing. fanout behind stunnel is https.t's."""
+"""The TLS front ends in service/ as they are shipped, and stunnel, each with a fanout of its own behind it.
+
+frontends.t [NAME...]: only those."""
 import os
-import re
 import shutil
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
-from live import ROOT, SLOW, WWW, Server, finish, free_port, head, ok, read_head, run_all, skip, wait_for
+from live import ROOT, SLOW, Server, captured, finish, free_port, head, moofs, ok, run_all, skip, wait_for
 
-FRONT_ENDS = [  # name, program, configuration, arguments, HTTP version, PROXY
-    ("haproxy", "haproxy", "haproxy.cfg", ["-f"], "1.1", True),
-    ("nginx stream", "nginx", "nginx-stream.conf", ["-c"], "1.1", True),
-    ("nginx", "nginx", "nginx-http2.conf", ["-c"], "2", False),
-    ("lighttpd", "lighttpd", "lighttpd.conf", ["-D", "-f"], "2", False),
-]
+FRONTEND = os.path.join(ROOT, "tests/tool/frontend")
+NOT_INSTALLED = 69
+PER_ADDRESS = 6
+STUCK = 8
+KEPT = 800_000  # bytes on the way to a viewer that takes nothing, where a front end can bound them
+ESTABLISHED = "01"
+
+# HTTP/2: how many streams must share a connection; 0 for those that speak PROXY and leave HTTP alone.
+# bounded: what waits for a slow viewer is; released: and its connection goes soon after fanout's.
+FRONTENDS = {
+    "stunnel": {"streams": 0, "bounded": True, "released": True},
+    "haproxy": {"streams": 0, "bounded": True, "released": True},
+    "nginx-stream": {"streams": 0, "bounded": True, "released": False},
+    "nginx-http2": {"streams": 12, "bounded": True, "released": True},
+    "lighttpd": {"streams": 8, "bounded": False, "released": True},
+}
 
 
 class FrontEnd:
-    def __init__(self, name, program, conf, args, plain, proxy):
-        self.name, self.port = name, free_port()
-        self.directory = tempfile.mkdtemp()
-        os.chmod(self.directory, 0o755)
-        key, cert, pair = (os.path.join(self.directory, f) for f in ("key.pem", "cert.pem", "pair.pem"))
-        self.cert = cert
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "9",
-                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert],
-                       check=True, capture_output=True)
-        with open(pair, "w", encoding="ascii") as out:
-            for path in (cert, key):
-                with open(path, encoding="ascii") as f:
-                    out.write(f.read())
-        with open(os.path.join(ROOT, "service", conf), encoding="ascii") as f:
-            text = f.read()
-        for pattern, new in ((r"/var/lib/fmp4streamer", self.directory), (r"/run/fmp4streamer-nginx", self.directory + "/nginx"),
-                             (r"\b8443\b", str(self.port)), (r"\b8001\b", str(proxy)), (r"\b8000(?=[;)])", str(plain))):
-            text = re.sub(pattern, new, text)
-        path = os.path.join(self.directory, conf)
-        with open(path, "w", encoding="ascii") as f:
-            f.write(text)
-        self.log = open(os.path.join(self.directory, "log"), "wb")
-        self.process = subprocess.Popen([program, *args, path], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-        self.up = wait_for(lambda: socket.socket().connect_ex(("127.0.0.1", self.port)) == 0, 10)
+    def __init__(self, name, streams, bounded, released):
+        self.name, self.streams, self.bounded, self.released = name, streams, bounded, released
+        self.dir = tempfile.mkdtemp()
+        os.chmod(self.dir, 0o755)  # some read their files as another user
+        self.port, proxy = free_port(), free_port()
+        limit = [] if streams else ["-a", str(PER_ADDRESS)]
+        self.fanout = Server("-P", f"127.0.0.1:{proxy}", *limit, camera=("-g", "30"))
+        self.error = tempfile.TemporaryFile()
+        self.process = subprocess.Popen([FRONTEND, name, self.dir, str(self.port), str(proxy), str(self.fanout.port)],
+                                        stdin=subprocess.DEVNULL, stdout=self.error, stderr=self.error)
+        wait_for(lambda: self.process.poll() is not None or self.listens(), 10)
 
-    def curl(self, target, *args):
-        return subprocess.run(["curl", "-sS", "--cacert", self.cert, "-o", os.devnull, "-w",
-                               "%{http_code} %{http_version} %{time_starttransfer} %{size_download}", *args,
-                               f"https://localhost:{self.port}{target}"], capture_output=True, text=True, timeout=60, check=False)
+    def listens(self):
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", self.port)) == 0
 
-    def tls(self, source):
-        context = ssl.create_default_context(cafile=self.cert)
+    def said(self):
+        self.error.seek(0)
+        return self.error.read().decode(errors="replace")
+
+    def url(self, target):
+        return f"https://localhost:{self.port}{target}"
+
+    def curl(self, *args, verified=True):
+        trust = ["--cacert", os.path.join(self.dir, "cert.pem")] if verified else []
+        return subprocess.Popen(["curl", "-sN", *trust, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+
+    def answer(self, *args, **more):
+        """Exit status, and what curl wrote."""
+        process = self.curl(*args, **more)
+        out = process.communicate(timeout=60)[0]
+        return process.returncode, out
+
+    def code(self, target, *args):
+        return self.answer("-o", "/dev/null", "-m", "2", "-w", "%{http_code}", *args, self.url(target))[1].decode()
+
+    def connect(self, source):
+        """One with a small window, who has asked for a stream and reads nothing."""
+        context = ssl.create_default_context(cafile=os.path.join(self.dir, "cert.pem"))
         s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        s.settimeout(5 * SLOW)
         s.bind((source, 0))
-        s.settimeout(10 * SLOW)
         s.connect(("127.0.0.1", self.port))
-        return context.wrap_socket(s, server_hostname="localhost")
+        s = context.wrap_socket(s, server_hostname="localhost")
+        s.sendall(head("/stream.mp4"))
+        return s
 
-    def memory(self):
+    def rss(self):
+        """Bytes of it and its children."""
         total = 0
-        pids = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True, check=False).stdout.split()
-        for pid in [str(self.process.pid), *pids]:
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as f:
+            pids = [self.process.pid, *f.read().split()]
+        for pid in pids:
             with open(f"/proc/{pid}/statm", encoding="ascii") as f:
-                total += int(f.read().split()[1]) * 4
+                total += int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         return total
+
+    def connections(self):
+        with open("/proc/net/tcp", encoding="ascii") as f:
+            rows = [line.split() for line in f][1:]
+        return sum(row[1].endswith(f":{self.port:04X}") and row[3] == ESTABLISHED for row in rows)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(20)
-        self.log.close()
-        shutil.rmtree(self.directory)
+        self.fanout.stop()
+        shutil.rmtree(self.dir)
 
 
-def stream(front, version):
-    parts = front.curl("/stream.mp4", "-m", "2").stdout.split()
-    ok(parts[:2] == ["200", version] and float(parts[2]) < 0.5 * SLOW and int(parts[3]) > 100000,
-       f"{front.name}: the stream, first byte after {1000 * float(parts[2]):.0f} ms")
+class Arrivals(threading.Thread):
+    """When each fragment has come whole, by its capture time: {microseconds since 1970: time}."""
+    def __init__(self, process):
+        super().__init__()
+        self.process, self.at = process, {}
+        self.start()
+
+    def run(self):
+        data = b""
+        while got := os.read(self.process.stdout.fileno(), 1 << 20):
+            now, data = time.monotonic(), data + got
+            while len(data) >= 8 and len(data) >= struct.unpack_from(">I", data)[0]:
+                size = struct.unpack_from(">I", data)[0]
+                if data[4:8] == b"mdat":
+                    self.at[captured(data[8:size])] = now
+                data = data[size:]
 
 
-def several(front):
-    """Eight streams on one connection: more than a browser takes from an HTTP/1 server."""
-    urls = []
-    for n in range(8):
-        urls += [f"https://localhost:{front.port}/stream.mp4?{n}", "-o", os.devnull]
-    r = subprocess.run(["curl", "-sSZ", "--parallel-max", "8", "--http2", "--cacert", front.cert, "-m", "3", "-w",
-                        "%{size_download} %{num_connects}\n", *urls], capture_output=True, text=True, timeout=60, check=False)
-    found = [line.split() for line in r.stdout.splitlines()]
-    ok(len(found) == 8 and all(int(size) > 100000 for size, _ in found) and sum(int(n) for _, n in found) == 1,
-       f"{front.name}: eight streams on {sum(int(n) for _, n in found)} connection")
+def page(front):
+    want = "2" if front.streams else "1.1"
+    status, out = front.answer("-w", "%{http_code} %{http_version}", front.url("/"))
+    ok(status == 0 and b"<video" in out and out.endswith(f"200 {want}".encode()),
+       f"{front.name}: the page, verified, HTTP/{out.rpartition(b' ')[2].decode()}")
+    ok(front.answer(front.url("/"), verified=False)[0] == 60, f"{front.name}: who does not know the certificate refuses it")
+    spoken = [front.code("/status.json", *options) for options in (["--tls-max", "1.2"], ["--tlsv1.3"])]
+    ok(spoken == ["200", "200"], f"{front.name}: TLS 1.2 and 1.3: {spoken}")
+    old = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{front.port}", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"],
+                         stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False)
+    ok(b"Cipher is (NONE)" in old.stdout, f"{front.name}: TLS 1.1 is refused")
 
 
-def addresses(front):
-    crowd = [front.tls("127.0.0.2") for _ in range(4)]
-    found = []
-    for s in crowd:
-        s.sendall(head("/raw.mp4"))
-        found.append(read_head(s)[0])
-    other = front.tls("127.0.0.3")
-    other.sendall(head("/raw.mp4"))
-    ok(found == [200, 200, 200, 503] and read_head(other)[0] == 200,
-       f"{front.name}: three viewers of one address, as fanout's limit says, and another's: {found}")
-    for s in [*crowd, other]:
+def stream(front):
+    path = os.path.join(front.dir, "stream")
+    times = front.answer("-m", "2", "-o", path, "-w", "%{time_appconnect} %{time_starttransfer}", front.url("/stream.mp4"))[1]
+    secure, first = (float(t) for t in times.split())
+    with open(path, "rb") as f:
+        data = f.read()
+    ok(data[4:8] == b"ftyp" and first - secure < 0.2 * SLOW,
+       f"{front.name}: first bytes {1000 * (first - secure):.0f} ms after the handshake")
+    ok(len(moofs(data)) >= 60, f"{front.name}: {len(moofs(data))} pictures in two seconds")
+
+
+def delay(front):
+    """What it adds to the way of a fragment."""
+    plain = front.curl("-m", "5", f"http://127.0.0.1:{front.fanout.port}/raw.mp4")
+    secure = front.curl("-m", "5", front.url("/raw.mp4"))
+    readers = [Arrivals(plain), Arrivals(secure)]
+    for reader in readers:
+        reader.join()
+        reader.process.wait()
+    live = sorted(readers[0].at)[40:]  # not what was there when they came
+    late = sorted(readers[1].at.get(t, 1e9) - readers[0].at[t] for t in live[:-5])
+    ok(len(late) > 60 and late[-1] < 1e9, f"{front.name}: every fragment of {len(late)} comes through")
+    median = 1000 * late[len(late) // 2]
+    ok(median < 10 * SLOW, f"{front.name}: {median:.1f} ms later than without, {1000 * late[len(late) * 95 // 100]:.1f} at p95")
+
+
+def address(front):
+    """fanout counts by the viewer's own address."""
+    held = [front.curl("-o", "/dev/null", "--interface", "127.0.0.2", front.url("/raw.mp4")) for _ in range(PER_ADDRESS)]
+    ok(wait_for(lambda: front.fanout.status()["cameras"][0]["viewers"]["raw"] == PER_ADDRESS),
+       f"{front.name}: {PER_ADDRESS} viewers from one address")
+    codes = [front.code("/still.mp4", "--interface", f"127.0.0.{n}") for n in (2, 3)]
+    ok(codes == ["503", "200"], f"{front.name}: no more from there, but from another: {codes}")
+    for process in held:
+        process.kill()
+        process.wait()
+
+
+def share(front):
+    """Many streams on one connection of HTTP/2."""
+    files = [os.path.join(front.dir, f"s{n}") for n in range(front.streams)]
+    each = [part for path in files for part in ("-o", path, front.url("/raw.mp4"))]
+    out = front.answer("--http2", "-Z", "-m", "5", "-w", "%{http_version} %{num_connects}\n", *each)[1].decode()
+    told = [line.split() for line in out.splitlines()]
+    ok([t[0] for t in told] == ["2"] * front.streams and sum(int(t[1]) for t in told) == 1,
+       f"{front.name}: {len(told)} streams over {sum(int(t[1]) for t in told)} connection")
+    came = []
+    for path in files:
+        with open(path, "rb") as f:
+            came.append([fragment["sequence"] for fragment in moofs(f.read())])
+    ok(all(len(numbers) > 90 and numbers == list(range(numbers[0], numbers[0] + len(numbers))) for numbers in came),
+       f"{front.name}: and each is whole: {min(map(len, came))} fragments at least")
+
+
+def drain(s):
+    """How many bytes are still on their way to somebody."""
+    total = 0
+    try:
+        while got := s.recv(1 << 16):
+            total += len(got)
+    except OSError:
+        pass
+    s.close()
+    return total
+
+
+def stuck(front):
+    """Viewers that read nothing are closed, and little waits for them; one who reads does not notice."""
+    path = os.path.join(front.dir, "watched")
+    watcher = front.curl("-o", path, front.url("/raw.mp4"))
+    wait_for(lambda: os.path.exists(path) and os.path.getsize(path) > 100000)
+    before = front.rss()
+    start = time.monotonic()
+    held = [front.connect(f"127.0.1.{n}") for n in range(1, STUCK + 1)]
+    time.sleep(5)
+    grown = (front.rss() - before) / STUCK
+    ok(wait_for(lambda: front.fanout.status()["closed_slow_total"] == STUCK, 40), f"{front.name}: {STUCK} that read nothing are closed")
+    took = time.monotonic() - start
+    ok(took > 9 and (not front.bounded or took < 14 * SLOW), f"{front.name}: after {took:.0f} s")
+    ok(grown < 300_000, f"{front.name}: {grown / 1000:.0f} kB of its memory for each")
+    kept = drain(held.pop())
+    ok(not front.bounded or kept < KEPT, f"{front.name}: {kept / 1000:.0f} kB were on the way to one")
+    if front.released:
+        ok(wait_for(lambda: front.connections() <= 1, 15), f"{front.name}: their connections are gone, too")
+    watcher.terminate()
+    watcher.wait()
+    with open(path, "rb") as f:
+        numbers = [fragment["sequence"] for fragment in moofs(f.read())]
+    ok(len(numbers) > 250 and numbers == list(range(numbers[0], numbers[0] + len(numbers))),
+       f"{front.name}: one who reads has every fragment of {len(numbers)}")
+    for s in held:
         s.close()
 
 
-def idle(front, server, version):
-    """Who asks and never reads: closed after a while, and no memory is filled for him meanwhile."""
-    before, crowd = front.memory(), []
-
-    def watching():
-        return server.status()["cameras"][0]["viewers"]["stream"]
-    for _ in range(3):
-        args = ["curl", "-sSk", "--interface", "127.0.0.5", "--limit-rate", "1", "-o", os.devnull, f"https://localhost:{front.port}/stream.mp4"]
-        crowd.append(subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-    there = wait_for(lambda: watching() == 3, 10)
-    for one in crowd:
-        one.send_signal(signal.SIGSTOP)
-    gone = wait_for(lambda: watching() == 0, 60)
-    grown = front.memory() - before
-    ok(there and gone and grown < 16384, f"{front.name}: three that take nothing are let go, {grown} KiB more meanwhile (HTTP/{version})")
-    for one in crowd:
-        one.kill()
-        one.wait()
+def behind(name):
+    def job():
+        front = FrontEnd(name, **FRONTENDS[name])
+        if front.process.poll() == NOT_INSTALLED:
+            skip(name, "not installed")
+            return
+        if not ok(front.process.poll() is None, f"{name}: starts with the file that is shipped"):
+            print("# " + front.said().replace("\n", "\n# "))
+            return
+        for step in (page, stream, delay, share if front.streams else address, stuck):
+            step(front)
+        front.stop()
+    job.__name__ = name
+    return job
 
 
-def front_end(name, program, conf, args, version, proxied):
-    if not shutil.which(program) or os.geteuid():
-        return skip(name, "not installed, or not root")
-    proxy = free_port()
-    server = Server("-P", str(proxy), *(["-a", "3"] if proxied else []), www=WWW)
-    front = FrontEnd(name, program, conf, args, server.port, proxy)
-    if not ok(front.up, f"{name}: starts with {conf}"):
-        with open(os.path.join(front.directory, "log"), encoding="utf-8", errors="replace") as f:
-            print("# " + f.read().replace("\n", "\n# "))
-        return front.stop()
-    page = front.curl("/")
-    ok(page.stdout.startswith(f"200 {version} "), f"{name}: the page, HTTP/{version}: {page.stdout} {page.stderr.strip()}")
-    stream(front, version)
-    if proxied:
-        addresses(front)
-    else:
-        several(front)
-    idle(front, server, version)
-    front.stop()
-    server.stop()
-
-
-run_all(*[lambda entry=entry: front_end(*entry) for entry in FRONT_ENDS])
+run_all(*map(behind, sys.argv[1:] or FRONTENDS))
 sys.exit(finish())
