@@ -360,7 +360,7 @@ void appliance_run(const struct config *config, const struct tree *tree, const c
     if (appliance_plan(&app.plan, &app.config, &app.tree) < 0)
         exit(EXIT_USAGE);
     take_signals();
-    if (setpriority(PRIO_PROCESS, 0, app.config.priority) < 0)
+    if (app.config.priority_line && setpriority(PRIO_PROCESS, 0, app.config.priority) < 0)
         fprintf(stderr, "fmp4streamer: priority %d: %s\n", app.config.priority, strerror(errno));
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     snprintf(pid, sizeof pid, "%d", (int)getpid());

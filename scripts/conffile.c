@@ -20,11 +20,27 @@ static int refuse(int fd, const char *path, const char *why)
     return -1;
 }
 
+/* Where a user keeps his, or NULL. */
+static const char *users_own(void)
+{
+    static char path[PATH_MAX];
+    const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    int n = -1;
+    if (config && *config)
+        n = snprintf(path, sizeof path, "%s/fmp4streamer/" CONF_HERE, config);
+    else if (home && *home)
+        n = snprintf(path, sizeof path, "%s/.config/fmp4streamer/" CONF_HERE, home);
+    return n > 0 && n < (int)sizeof path ? path : NULL;
+}
+
 const char *conffile_name(const char *given)
 {
     if (given)
         return given;
-    return access(CONF_HERE, F_OK) == 0 ? CONF_HERE : CONF_SYSTEM;
+    if (access(CONF_HERE, F_OK) == 0)
+        return CONF_HERE;
+    const char *own = geteuid() == 0 ? NULL : users_own();
+    return own && access(own, F_OK) == 0 ? own : CONF_SYSTEM;
 }
 
 /* Without a file there is one camera, /dev/video0; but a file that was named must be there. A fifo

@@ -163,7 +163,7 @@ static void start(struct confreader *r, struct config *config, struct config_mis
     mistakes->count = 0;
     config->listen[0] = 0;
     config->keyfile = config->certfile = config->users = config->www = (struct config_path){0};
-    config->port_line = config->https_line = 0;
+    config->listen_line = config->port_line = config->https_line = config->priority_line = 0;
     config->port = DEFAULT_PORT;
     config->https_port = config->proxy_port = 0;
     config->max_viewers = config->max_per_address = 0;

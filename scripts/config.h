@@ -45,7 +45,7 @@ struct config_path {
 
 struct config {
     char listen[64]; /* in numbers, IPv6 without brackets; empty: all addresses */
-    unsigned port, port_line, https_line;
+    unsigned port, listen_line, port_line, https_line;
     unsigned https_port;                  /* 0: no HTTPS */
     unsigned proxy_port;                  /* on loopback, where a TLS front end comes in; 0: none */
     struct config_path keyfile, certfile; /* both or none: a certificate of our own */
@@ -54,6 +54,7 @@ struct config {
     struct config_path www;               /* further files to serve */
     unsigned max_viewers;                 /* 0: fanout's own limit */
     unsigned max_per_address;             /* likewise */
+    unsigned priority_line;               /* 0: as who starts this has it */
     int priority;                         /* nice value, -20 to 19 */
     size_t count;
     struct config_camera camera[CONFIG_CAMERAS];

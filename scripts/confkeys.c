@@ -162,6 +162,7 @@ static void set_listen(struct confreader *r, const char *value)
     struct in6_addr address;
     size_t n = strlen(value);
     char bare[sizeof c->listen];
+    r->config->listen_line = r->line;
     int brackets = n > 1 && value[0] == '[' && value[n - 1] == ']';
     if (n >= sizeof c->listen) {
         wrong(r, value, "too long");
@@ -253,6 +254,7 @@ static void set_priority(struct confreader *r, const char *value)
         wrong(r, value, "not a nice value, -20 (first) to 19 (last)");
     else
         r->config->priority = minus ? -(int)n : (int)n;
+    r->config->priority_line = r->line;
 }
 
 struct key {

@@ -88,8 +88,13 @@ static int tell_other(pid_t other)
 {
     char why[PATH_MAX + 64], path[PATH_MAX];
     snprintf(why, sizeof why, "it runs already, as process %d", (int)other);
-    if (instance_conf(app.tree.dir, path) < 0 || strcmp(path, conffile_path(app.conf)) != 0)
+    if (instance_conf(app.tree.dir, path) < 0)
         fail(EXIT_AGAIN, app.tree.dir, why);
+    if (strcmp(path, conffile_path(app.conf)) != 0) {
+        snprintf(why, sizeof why, "it runs already, as process %d, with %.*s", (int)other,
+                 PATH_MAX - 1, path);
+        fail(EXIT_AGAIN, app.tree.dir, why);
+    }
     if (kill(other, SIGHUP) < 0)
         fail(EXIT_AGAIN, "reload", strerror(errno));
     printf("fmp4streamer: %s: told to read %s again\n", why, path);
@@ -136,7 +141,7 @@ static int reload(void)
     int worst = preflight_say(&app.config, app.conf, &app.tree, PREFLIGHT_CERTIFICATE);
     if (kill(pid, SIGHUP) < 0)
         fail(EXIT_AGAIN, "reload", strerror(errno));
-    return worst;
+    return worst == EXIT_AGAIN ? EXIT_CLEAN : worst; /* a camera that is not there is waited for */
 }
 
 static int check(void)
@@ -147,13 +152,20 @@ static int check(void)
                              (instance_running(app.tree.dir) ? 0 : PREFLIGHT_ROOM));
 }
 
-/* Without -c, status and reload are about the file that the running one has read. */
+/* Without -c, status, stop and reload are about the file that the running one has read; with it,
+ * only that file's will do. */
 static void find_running_conf(void)
 {
     static char path[PATH_MAX];
+    char why[PATH_MAX + 64];
     find_run();
-    if (!app.conf && instance_running(app.tree.dir) && instance_conf(app.tree.dir, path) == 0 &&
-        access(path, F_OK) == 0)
+    if (!instance_running(app.tree.dir) || instance_conf(app.tree.dir, path) < 0)
+        return;
+    if (app.conf && strcmp(path, conffile_path(app.conf)) != 0) {
+        snprintf(why, sizeof why, "the appliance that runs here is %s's", path);
+        fail(EXIT_AGAIN, app.conf, why);
+    }
+    if (access(path, F_OK) == 0)
         app.conf = path;
 }
 
@@ -230,10 +242,10 @@ int main(int argc, char **argv)
     if (optind + 1 - list < argc)
         fail(EXIT_USAGE, argv[argc - 1], "one argument too many (-h shows the usage)");
     const struct verb *known = find_verb(verb);
+    if (known->call == status || known->call == reload || known->call == stop_other)
+        find_running_conf();
     if (known->call == stop_other)
         return stop_other();
-    if (known->call == status || known->call == reload)
-        find_running_conf();
     if (conffile_read(&app.config, app.conf) < 0)
         return EXIT_USAGE;
     if (places_tools() < 0)

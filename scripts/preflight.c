@@ -85,20 +85,53 @@ static void look_at_camera(struct preflight *p, const struct config_camera *c)
     }
 }
 
+/* Whether a file of the run directory holds those bytes: then an appliance that runs has that port.
+ */
+static int is_served(const struct preflight *p, const char *file, const char *bytes, size_t length)
+{
+    static char text[ARGS_BYTES];
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s", p->tree->dir, file);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
+    if (fd >= 0)
+        close(fd);
+    return n > 0 && memmem(text, (size_t)n, bytes, length);
+}
+
+static int is_ours(const struct preflight *p, const char *key, const char *address, unsigned port)
+{
+    char text[LISTEN_HOST_MAX + 8];
+    if (strcmp(key, "https_port") == 0) {
+        snprintf(text, sizeof text, ":%u\nconnect", port);
+        return is_served(p, "tls/stunnel.conf", text, strlen(text));
+    }
+    int option = strcmp(key, "port") == 0 ? 'l' : 'P';
+    int n = snprintf(text, sizeof text, "-%c%c%s", option, 0, address);
+    return is_served(p, "service/web/args", text, (size_t)n + 1);
+}
+
 static void look_at_port(struct preflight *p, unsigned line, const char *key, const char *host,
                          unsigned port)
 {
-    char text[LISTEN_HOST_MAX];
+    char text[LISTEN_HOST_MAX], shown[LISTEN_HOST_MAX];
     int v6 = strchr(host, ':') != NULL;
     snprintf(text, sizeof text, "%s%s%s%s%u", v6 ? "[" : "", host, v6 ? "]" : "", *host ? ":" : "",
              port);
+    snprintf(shown, sizeof shown, "%u", port);
+    if (is_ours(p, key, strcmp(key, "proxy_port") == 0 ? shown : text, port))
+        return;
     struct addrinfo *list = listen_parse(text, 0);
     for (const struct addrinfo *ai = list; ai; ai = ai->ai_next) {
         int fd = listen_open(ai);
         if (fd >= 0) {
             close(fd);
         } else if (errno != EAFNOSUPPORT) {
-            say(p, EXIT_AGAIN, line, "%s = %u: %s", key, port, strerror(errno));
+            if (errno == EADDRNOTAVAIL)
+                say(p, EXIT_AGAIN, p->config->listen_line, "listen = %s: %s", host,
+                    strerror(errno));
+            else
+                say(p, EXIT_AGAIN, line, "%s = %u: %s", key, port, strerror(errno));
             break;
         }
     }
@@ -216,8 +249,8 @@ int preflight_say(const struct config *config, const char *given, const struct t
         look_at_www(&p);
     if ((besides & PREFLIGHT_CERTIFICATE) && secure_check(config, tree) < 0)
         p.worst = EXIT_USAGE;
+    look_at_ports(&p);
     if (besides & PREFLIGHT_ROOM) {
-        look_at_ports(&p);
         look_at_run(&p);
         look_at_rings(&p);
     }

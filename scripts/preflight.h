@@ -7,7 +7,7 @@
 
 /* What is looked at besides: */
 enum {
-    PREFLIGHT_ROOM = 1,        /* ports, and room; not where one runs already, which has both */
+    PREFLIGHT_ROOM = 1,        /* not where one runs already, which has it */
     PREFLIGHT_CERTIFICATE = 2, /* not where secure_install() will */
 };
 

@@ -77,6 +77,8 @@ static void show_service(const char *dir, const char *name)
     char path[PATH_MAX];
     const char *const argv[] = {"s6-svstat", path, NULL};
     snprintf(path, sizeof path, "%s/service/%s", dir, name);
+    if (access(path, F_OK) < 0) /* in the file, and not applied yet */
+        return;
     printf("%-16s", name);
     run(argv);
 }

@@ -345,6 +345,10 @@ void conn_sweep(struct server *s)
         } else if (c->state == CONN_VIEWER && c->blocked && age > LIMIT_STUCK_MS) {
             s->count.closed_slow++;
             cut_off(s, c);
+        } else if (c->state == CONN_VIEWER && c->kind == VIEW_STILL && !c->epoch &&
+                   age > LIMIT_STILL_MS) {
+            viewer_leave(s, c);
+            conn_answer(s, c, NULL, "503 Service Unavailable", "no picture has come");
         } else if (c->state == CONN_VIEWER && c->peer_done && age > LIMIT_STUCK_MS) {
             /* Most likely gone; while the source is silent, nothing sent would tell. */
             conn_close(s, c);

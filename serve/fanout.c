@@ -1,11 +1,11 @@
 /* fanout: live streams, from standard input or from rings, to any number of browsers and players.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <linux/close_range.h>
 #include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,16 +13,15 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "capture/exit.h"
 #include "capture/number.h"
+#include "serve/descriptors.h"
 #include "serve/feed.h"
 #include "serve/listen.h"
 #include "serve/ready.h"
@@ -36,7 +35,6 @@
 
 enum {
     EVENTS = 256,
-    SPARE_FILES = 64, /* descriptors that are not connections */
     SWEEP_MS = 1000,
     MISSING_US = 3000000, /* a ring that is not there by then is spoken of */
 };
@@ -184,20 +182,6 @@ static void *memory(size_t bytes, const char *what)
     return p;
 }
 
-/* As many connections as there may be files. */
-static unsigned allowed_connections(void)
-{
-    struct rlimit lim;
-    if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
-        return LIMIT_CONNECTIONS / 8;
-    rlim_t want = LIMIT_CONNECTIONS + SPARE_FILES;
-    lim.rlim_cur = lim.rlim_max < want ? lim.rlim_max : want;
-    setrlimit(RLIMIT_NOFILE, &lim);
-    if (lim.rlim_cur >= want)
-        return LIMIT_CONNECTIONS;
-    return lim.rlim_cur > 2 * SPARE_FILES ? (unsigned)lim.rlim_cur - SPARE_FILES : SPARE_FILES;
-}
-
 static int open_signals(void)
 {
     sigset_t set;
@@ -212,18 +196,6 @@ static int open_signals(void)
     if (fd < 0)
         fail(EXIT_AGAIN, "signalfd", strerror(errno));
     return fd;
-}
-
-/* Nothing but the standard three may reach a child. */
-static void close_on_exec_all(void)
-{
-    if (syscall(SYS_close_range, 3, UINT_MAX, CLOSE_RANGE_CLOEXEC) == 0)
-        return;
-    for (int fd = 3; fd < (int)sysconf(_SC_OPEN_MAX); fd++) {
-        int flags = fcntl(fd, F_GETFD);
-        if (flags >= 0)
-            fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
-    }
 }
 
 /* Without names: one private ring, filled from standard input. */
@@ -261,11 +233,25 @@ static void set_up_users(void)
     watch(auth_fd(&auth), EPOLLIN, &auth_tag);
 }
 
+/* For who watches the log for those that try. */
+static void say_wrong(const struct conn *c)
+{
+    char text[INET6_ADDRSTRLEN];
+    const char *from = inet_ntop(AF_INET6, &c->addr, text, sizeof text);
+    if (from && IN6_IS_ADDR_V4MAPPED(&c->addr))
+        from += strlen("::ffff:");
+    fprintf(stderr, "fanout: %s: wrong name or password\n", from ? from : "?");
+}
+
 static void take_answers(void)
 {
     struct auth_answer answer;
-    while (server.auth && auth_next(&auth, now_us(), &answer))
+    while (server.auth && auth_next(&auth, now_us(), &answer)) {
+        const struct conn *c = request_of(&server, answer.token);
+        if (c && answer.verdict == AUTH_DENIED)
+            say_wrong(c);
         request_answered(&server, &answer);
+    }
 }
 
 static void set_up(char **names, int ready_fd)
@@ -278,9 +264,9 @@ static void set_up(char **names, int ready_fd)
         s->max_viewers = LIMIT_VIEWERS;
     if (!s->wwws)
         set_installed_www();
-    s->conns = allowed_connections();
+    s->conns = descriptors_allow();
     s->conn = memory(s->conns * sizeof *s->conn, "connections");
-    close_on_exec_all();
+    descriptors_keep();
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (s->epoll < 0)
         fail(EXIT_AGAIN, "epoll_create1", strerror(errno));

@@ -189,11 +189,18 @@ void request_serve(struct server *s, struct conn *c, const struct http_request *
 }
 
 /* The connection may have become another's meanwhile. */
+struct conn *request_of(struct server *s, uint64_t token)
+{
+    uint64_t i = token >> 32;
+    return i < s->conns && s->conn[i].state == CONN_AUTH && s->conn[i].generation == (uint32_t)token
+               ? &s->conn[i]
+               : NULL;
+}
+
 void request_answered(struct server *s, const struct auth_answer *answer)
 {
-    uint64_t i = answer->token >> 32;
-    struct conn *c = &s->conn[i];
-    if (i >= s->conns || c->state != CONN_AUTH || c->generation != (uint32_t)answer->token)
+    struct conn *c = request_of(s, answer->token);
+    if (!c)
         return;
     c->state = CONN_HEAD;
     c->since = now_us();

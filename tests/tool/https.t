@@ -289,6 +289,7 @@ def users():
         ok(a.get(target, alice)[0] == want, f"{target}: {want} with it")
     ok(a.get("/", basic("alice", "other"))[0] == 401 and a.get("/", basic("eve", "a secret"))[0] == 401,
        "neither another's password nor another's name")
+    ok(wait_for(lambda: "web: fanout: 127.0.0.1: wrong name or password\n" in a.said()), "which is logged, with the address")
     with a.tls() as s:
         found = []
         for header in (alice, bob, None, basic("bob", "wrong"), alice):
@@ -422,7 +423,7 @@ def wrong():
         check(f"[server]\nlisten = 127.0.0.1\nport = {port}\n{camera}", 111,
               f"fmp4streamer: CONF:3: port = {port}: Address already in use\n")
     check(f"[server]\nlisten = 192.0.2.1\nport = 8000\n{camera}", 111,
-          "fmp4streamer: CONF:3: port = 8000: Cannot assign requested address\n")
+          "fmp4streamer: CONF:2: listen = 192.0.2.1: Cannot assign requested address\n")
     check(f"[server]\nwww = /nonexistent\n{camera}", 100,
           "fmp4streamer: CONF:2: www = /nonexistent: No such file or directory\n")
     check("[/dev/null]\n[/etc/passwd]\n[/dev/nosuchcamera]\n", 100,
@@ -457,6 +458,20 @@ def wrong():
 def port_taken():
     """Another has the port of the web server: the cameras run, and recordings could."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
+        a = Secure()
+        ok(a.say("check") == (0, "") and a.say("reload") == (0, ""), "check, while it runs: its own ports are not in its way")
+        with open(a.conf, encoding="utf-8") as f:
+            text = f.read()
+        with open(a.conf, "w", encoding="utf-8") as f:
+            f.write(text.replace(str(a.port), str(taken.getsockname()[1])))
+        status, said = a.say("check")
+        ok(status == 111 and said.endswith(": Address already in use\n"), f"but another's is: {said.strip()}")
+        with open(a.conf + ".other", "w", encoding="utf-8") as f:
+            f.write(text)
+        r = run(FMP4STREAMER, "-c", a.conf + ".other", "stop", env=a.env)
+        ok(r.returncode == 111 and r.stderr.count("\n") == 1 and a.process.poll() is None, f"stop, of another file's: {r.stderr.strip()}")
+        a.stop()
+        a.remove()
         a = Appliance("[/dev/a]\nname = a\nauto_sleep = no\ncommand = testcard\n", port=taken.getsockname()[1], wait=False)
         ok(wait_for(lambda: "Address already in use" in a.said(), 10) and wait_for(lambda: "testcard" in a.names(), 10),
            "the port is taken: it says so, and the camera runs")

@@ -139,6 +139,15 @@ def children():
     shutil.rmtree(www)
 
 
+def no_picture():
+    """A still of a camera that gives none is not waited for without end."""
+    server = Server("nosuchring", source=["sleep", "100"])
+    began = time.monotonic()
+    status, _, body = server.get("/still.mp4")
+    took = time.monotonic() - began
+    ok(status == 503 and body == b"no picture has come\n" and 9 < took < 13 * SLOW, f"no picture: 503 after {took:.1f} s")
+
+
 def directories():
     mine = tempfile.mkdtemp()
     os.chmod(mine, 0o755)
@@ -160,5 +169,5 @@ def directories():
     shutil.rmtree(mine)
 
 
-run_all(lines, per_address, viewers, redirect, children, directories)
+run_all(lines, per_address, viewers, redirect, children, no_picture, directories)
 sys.exit(finish())
