@@ -32,8 +32,11 @@ FRONTENDS = {
     "haproxy": {"streams": 0, "kept": 600_000, "stuck_s": 14, "gone_s": 10},
     "nginx-stream": {"streams": 0, "kept": 3_000_000, "stuck_s": 20, "gone_s": None},
     "nginx-http2": {"streams": 12, "kept": 600_000, "stuck_s": 14, "gone_s": 25},
-    "lighttpd": {"streams": 8, "kept": 10_000_000, "stuck_s": 40, "gone_s": 10},
+    "lighttpd": {"streams": 8, "kept": 10_000_000, "stuck_s": 40, "gone_s": None},
 }
+
+
+starting = threading.Lock()  # one after the other, so that none takes a port that another has found free
 
 
 class FrontEnd:
@@ -194,10 +197,10 @@ def share(front):
 
 
 def drain(s):
-    """How many bytes are still on their way to somebody."""
-    total = 0
+    """How many bytes are still on their way to somebody; one who has not been closed is a viewer again, without end."""
+    total, end = 0, time.monotonic() + 5
     try:
-        while got := s.recv(1 << 16):
+        while time.monotonic() < end and (got := s.recv(1 << 16)):
             total += len(got)
     except OSError:
         pass
@@ -223,7 +226,7 @@ def stuck(front):
     ok(kept < front.kept, f"{front.name}: {kept / 1000:.0f} kB were on the way to one")
     if front.gone_s:
         ok(wait_for(lambda: front.connections() <= 1, front.gone_s), f"{front.name}: their connections are gone, too")
-    watcher.terminate()
+    watcher.kill()
     watcher.wait()
     with open(path, "rb") as f:
         numbers = [fragment["sequence"] for fragment in moofs(f.read())]
@@ -235,16 +238,19 @@ def stuck(front):
 
 def behind(name):
     def job():
-        front = FrontEnd(name, **FRONTENDS[name])
+        with starting:
+            front = FrontEnd(name, **FRONTENDS[name])
         if front.process.poll() == NOT_INSTALLED:
             skip(name, "not installed")
             return
         if not ok(front.process.poll() is None, f"{name}: starts with the file that is shipped"):
             print("# " + front.said().replace("\n", "\n# "))
             return
-        for step in (page, stream, delay, share if front.streams else address, stuck):
-            step(front)
-        front.stop()
+        try:
+            for step in (page, stream, delay, share if front.streams else address, stuck):
+                step(front)
+        finally:
+            front.stop()
     job.__name__ = name
     return job
 
