@@ -94,6 +94,8 @@ def processes():
         first, _, status = part.partition("\n")
         state = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
         pid, name = first.split()
+        if "Uid" not in state:  # it ended between the two looks
+            continue
         found.append(Process(int(pid), name, set(state["Uid"].split()), set((state["Gid"] + "\t" + state["Groups"]).split()),
                              state))
     return found
