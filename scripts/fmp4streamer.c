@@ -24,6 +24,8 @@
     "       fmp4streamer [-c conf] -l\n"                                                           \
     "       fmp4streamer -h | -V\n"
 
+enum { LOOK_MS = 20 }; /* between two looks whether another has ended */
+
 static struct {
     const char *conf; /* NULL: the default */
     struct tree tree;
@@ -35,13 +37,6 @@ static _Noreturn void fail(int status, const char *what, const char *why)
 {
     fprintf(stderr, "fmp4streamer: %s: %s\n", what, why);
     exit(status);
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 static void find_run(void)
@@ -172,14 +167,16 @@ static void find_running_conf(void)
 static int stop_other(void)
 {
     find_run();
-    const struct timespec little = {.tv_nsec = 20000000};
+    const struct timespec little = {.tv_nsec = LOOK_MS * 1000000};
     pid_t pid = instance_running(app.tree.dir);
     if (pid && kill(pid, SIGTERM) < 0)
         fail(EXIT_AGAIN, "stop", strerror(errno));
-    for (int64_t until = now_ms() + APPLIANCE_STOP_MS; pid && instance_running(app.tree.dir) == pid;
-         nanosleep(&little, NULL))
-        if (now_ms() >= until)
+    for (int looks = APPLIANCE_STOP_MS / LOOK_MS; pid && instance_running(app.tree.dir) == pid;
+         looks--) {
+        if (looks == 0)
             fail(EXIT_AGAIN, "stop", "it has not ended yet");
+        nanosleep(&little, NULL);
+    }
     return EXIT_CLEAN;
 }
 

@@ -26,6 +26,7 @@ struct preflight {
     const struct config *config;
     const struct tree *tree;
     const char *file; /* the configuration's, for messages */
+    int running; /* an appliance, as the run directory says; what a dead one left says nothing */
     int worst;
 };
 
@@ -85,41 +86,47 @@ static void look_at_camera(struct preflight *p, const struct config_camera *c)
     }
 }
 
-/* Whether a file of the run directory holds those bytes: then an appliance that runs has that port.
+/* Reads a file of the run directory, as far as it fits, with a NUL behind it. Returns its length.
  */
-static int is_served(const struct preflight *p, const char *file, const char *bytes, size_t length)
+static size_t read_run(const struct preflight *p, const char *file, char *text, size_t size)
 {
-    static char text[ARGS_BYTES];
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/%s", p->tree->dir, file);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
     if (fd >= 0)
         close(fd);
-    return n > 0 && memmem(text, (size_t)n, bytes, length);
+    text[n > 0 ? n : 0] = 0;
+    return n > 0 ? (size_t)n : 0;
 }
 
-static int is_ours(const struct preflight *p, const char *key, const char *address, unsigned port)
+/* Whether the appliance that runs has that port, on whatever address: it gives it up when a changed
+ * file takes it elsewhere. */
+static int is_held(const struct preflight *p, unsigned port)
 {
-    char text[LISTEN_HOST_MAX + 8];
-    if (strcmp(key, "https_port") == 0) {
-        snprintf(text, sizeof text, ":%u\nconnect", port);
-        return is_served(p, "tls/stunnel.conf", text, strlen(text));
+    static char text[ARGS_BYTES + 1];
+    char number[16], accept[32];
+    int listens = 0;
+    snprintf(number, sizeof number, "%u", port);
+    snprintf(accept, sizeof accept, ":%u\nconnect", port);
+    size_t n = read_run(p, "service/web/args", text, sizeof text);
+    for (const char *word = text; word < text + n; word += strlen(word) + 1) {
+        const char *colon = strrchr(word, ':');
+        if (listens && strcmp(colon ? colon + 1 : word, number) == 0)
+            return 1;
+        listens = strcmp(word, "-l") == 0 || strcmp(word, "-P") == 0;
     }
-    int option = strcmp(key, "port") == 0 ? 'l' : 'P';
-    int n = snprintf(text, sizeof text, "-%c%c%s", option, 0, address);
-    return is_served(p, "service/web/args", text, (size_t)n + 1);
+    return read_run(p, "tls/stunnel.conf", text, sizeof text) && strstr(text, accept);
 }
 
 static void look_at_port(struct preflight *p, unsigned line, const char *key, const char *host,
                          unsigned port)
 {
-    char text[LISTEN_HOST_MAX], shown[LISTEN_HOST_MAX];
+    char text[LISTEN_HOST_MAX];
     int v6 = strchr(host, ':') != NULL;
     snprintf(text, sizeof text, "%s%s%s%s%u", v6 ? "[" : "", host, v6 ? "]" : "", *host ? ":" : "",
              port);
-    snprintf(shown, sizeof shown, "%u", port);
-    if (is_ours(p, key, strcmp(key, "proxy_port") == 0 ? shown : text, port))
+    if (p->running && is_held(p, port))
         return;
     struct addrinfo *list = listen_parse(text, 0);
     for (const struct addrinfo *ai = list; ai; ai = ai->ai_next) {
@@ -239,7 +246,8 @@ static void look_at_rings(struct preflight *p)
 int preflight_say(const struct config *config, const char *given, const struct tree *tree,
                   int besides)
 {
-    struct preflight p = {config, tree, conffile_name(given), EXIT_CLEAN};
+    struct preflight p = {config, tree, conffile_name(given), !(besides & PREFLIGHT_ROOM),
+                          EXIT_CLEAN};
     for (size_t i = 0; i < config->count; i++)
         look_at_camera(&p, &config->camera[i]);
     look_for_programs(&p);

@@ -383,11 +383,10 @@ static int dispatch(const struct epoll_event *ev, int n)
         if (tag == &source_tag)
             source = 1;
         else if (tag == &signal_tag)
-            stop |= take_signals(), answers = 1;
-        else if (tag == &auth_tag)
-            answers = 1;
-        else if (!is_camera(tag) && !is_listener(tag))
+            stop |= take_signals();
+        else if (!is_camera(tag) && !is_listener(tag) && tag != &auth_tag)
             conn_event(&server, tag, ev[i].events);
+        answers |= tag == &auth_tag || tag == &signal_tag; /* the helper may have died */
     }
     if (answers)
         take_answers();

@@ -152,10 +152,9 @@ static int may(struct server *s, struct conn *c, const struct http_request *req,
 }
 
 /* What is ours is answered here, with the head out of the socket. */
-static void serve_ours(struct server *s, struct conn *c, const struct http_request *req)
+static void serve_ours(struct server *s, struct conn *c, const struct http_request *req,
+                       const struct route *route, struct camera *camera)
 {
-    struct camera *camera;
-    const struct route *route = find_route(s, req->path, &camera);
     if (req->method == HTTP_OTHER)
         answer_last(s, c, req, "405 Method Not Allowed", "only GET and HEAD");
     else if (req->has_body)
@@ -174,18 +173,18 @@ void request_serve(struct server *s, struct conn *c, const struct http_request *
                    enum auth_verdict verdict)
 {
     struct camera *camera;
+    const struct route *route = find_route(s, req->path, &camera);
     int elsewhere = s->redirect && !c->proxied;
     if (verdict == AUTH_WAIT)
         s->count.requests++;
     if (!elsewhere && !may(s, c, req, len, verdict))
         return;
-    if (!elsewhere && req->method != HTTP_OTHER && !req->has_body && s->wwws &&
-        !find_route(s, req->path, &camera))
+    if (!elsewhere && req->method != HTTP_OTHER && !req->has_body && s->wwws && !route)
         static_serve(s, c, req);
     else if (conn_consume(c, len) < 0)
         conn_close(s, c);
     else
-        serve_ours(s, c, req);
+        serve_ours(s, c, req, route, camera);
 }
 
 /* The connection may have become another's meanwhile. */

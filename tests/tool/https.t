@@ -466,11 +466,20 @@ def port_taken():
             f.write(text.replace(str(a.port), str(taken.getsockname()[1])))
         status, said = a.say("check")
         ok(status == 111 and said.endswith(": Address already in use\n"), f"but another's is: {said.strip()}")
+        with open(a.conf, "w", encoding="utf-8") as f:
+            f.write(text.replace("listen = 127.0.0.1", "listen ="))
+        ok(a.say("check") == (0, ""), "the same ports on another address are its own, too")
         with open(a.conf + ".other", "w", encoding="utf-8") as f:
             f.write(text)
         r = run(FMP4STREAMER, "-c", a.conf + ".other", "stop", env=a.env)
         ok(r.returncode == 111 and r.stderr.count("\n") == 1 and a.process.poll() is None, f"stop, of another file's: {r.stderr.strip()}")
-        a.stop()
+        with open(a.conf, "w", encoding="utf-8") as f:
+            f.write(text)
+        a.stop(signal.SIGKILL)
+        wait_for(lambda: not a.pids(), 15)
+        with socket.create_server(("127.0.0.1", a.port)):
+            status, said = a.say("check")
+        ok(status == 111 and said.endswith(": Address already in use\n"), f"what a killed one left holds no port: {said.strip()}")
         a.remove()
         a = Appliance("[/dev/a]\nname = a\nauto_sleep = no\ncommand = testcard\n", port=taken.getsockname()[1], wait=False)
         ok(wait_for(lambda: "Address already in use" in a.said(), 10) and wait_for(lambda: "testcard" in a.names(), 10),
