@@ -16,7 +16,7 @@ void segmenter_init(struct segmenter *s, uint32_t target_ms, uint32_t target_dur
 {
     memset(s, 0, sizeof *s);
     s->target_us = (uint64_t)target_ms * 1000;
-    if (s->target_us > (uint64_t)target_duration * SEGMENT_SECOND)
+    if (target_duration && s->target_us > (uint64_t)target_duration * SEGMENT_SECOND)
         s->target_us = (uint64_t)target_duration * SEGMENT_SECOND;
     s->target_duration = target_duration;
     s->list_us = list_us;
@@ -60,6 +60,23 @@ static uint64_t us_at(const struct segmenter *s, uint64_t tick)
     return t / s->timescale * SEGMENT_SECOND + t % s->timescale * SEGMENT_SECOND / s->timescale;
 }
 
+/* The way from the last keyframe to this tick counts, whether or not another one is there. */
+static void measure(struct segmenter *s, uint64_t tick)
+{
+    uint64_t gap = us_at(s, tick) - us_at(s, s->key);
+    if (gap > s->gap_us)
+        s->gap_us = gap;
+}
+
+/* The promise is made with what has been seen up to the end of the first segment. */
+static void settle(struct segmenter *s, uint64_t tick)
+{
+    measure(s, tick);
+    uint64_t gop = s->gap_us > SEGMENT_KEY_US ? s->gap_us : SEGMENT_KEY_US;
+    s->target_duration =
+        segment_target_duration((uint32_t)(s->target_us / 1000), (uint32_t)((gop + 999) / 1000));
+}
+
 /* The open segment ends at this tick. One that has no duration is none. */
 static int finish(struct segmenter *s, uint64_t tick, struct segment *done)
 {
@@ -69,6 +86,8 @@ static int finish(struct segmenter *s, uint64_t tick, struct segment *done)
     s->now.duration_us = us_at(s, tick) - us_at(s, s->start);
     if (!s->now.duration_us)
         return 0;
+    if (!s->target_duration)
+        settle(s, tick);
     s->now.sequence = s->sequence++;
     s->now.discontinuities = s->discontinuities += s->now.discontinuity ? 1 : 0;
     s->dependent |= !s->now.independent;
@@ -94,6 +113,8 @@ static void begin(struct segmenter *s, const struct segment_frag *f)
 
 static uint64_t limit(const struct segmenter *s, uint64_t over)
 {
+    if (!s->target_duration)
+        return s->target_us + SEGMENT_GOP_US;
     return (uint64_t)s->target_duration * SEGMENT_SECOND + over;
 }
 
@@ -138,11 +159,17 @@ static void append(struct segmenter *s, const struct segment_frag *f)
     s->number = f->number;
     s->now.end = f->number + 1;
     s->now.bytes += f->bytes;
+    if (f->sync) {
+        measure(s, f->dts);
+        s->key = f->dts;
+    }
 }
 
 /* Not before the target: a keyframe that comes sooner ends nothing. */
 static int wants_key(const struct segmenter *s)
 {
+    if (!s->target_duration)
+        return us_at(s, s->end) - us_at(s, s->key) >= SEGMENT_KEY_US;
     uint64_t latest = limit(s, SEGMENT_OVER_US) - SEGMENT_KEY_US;
     uint64_t length_us = us_at(s, s->end) - us_at(s, s->start);
     return length_us >= s->target_us && length_us >= latest;
@@ -165,7 +192,7 @@ int segmenter_add(struct segmenter *s, const struct segment_frag *f, struct segm
             return ended;
         }
         s->timescale = f->timescale;
-        s->base = f->dts;
+        s->base = s->key = f->dts;
         begin(s, f);
     }
     append(s, f);

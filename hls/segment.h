@@ -36,6 +36,7 @@ enum {
     SEGMENT_KEY_US = 1000000,    /* a camera may take so long to answer a wish for a keyframe */
     SEGMENT_OVERLAP_US = 900000, /* dates may go back by so much (under a second): clocks drift */
     SEGMENT_TARGET_MAX = 3600,   /* seconds */
+    SEGMENT_GOP_US = 10000000,   /* the longest wait for a keyframe that is measured */
 };
 
 #define SEGMENT_UTC_MIN UINT64_C(1577836800000000)   /* 2020-01-01 */
@@ -70,12 +71,13 @@ struct segment {
 };
 
 struct segmenter {
-    uint32_t target_duration; /* seconds, for the playlist */
+    uint32_t target_duration; /* seconds, for the playlist; 0: not known before the first segment */
     int want_key;             /* the source should make a keyframe soon; ask as often as suits it */
     int dependent;     /* a segment was not independent: no more EXT-X-INDEPENDENT-SEGMENTS */
     uint64_t left_out; /* fragments in no segment: before a keyframe, or longer than any */
     /* The rest is segment.c's. */
     uint64_t target_us, list_us;
+    uint64_t key, gap_us; /* tick of the last keyframe; the longest way from one to the next */
     uint64_t sequence, discontinuities; /* of the next segment; of the last */
     int open, begun, broken;
     struct segment now; /* the open one */
@@ -93,7 +95,10 @@ uint32_t segment_target_duration(uint32_t target_ms, uint32_t gop_ms);
 
 /* Begins with media sequence number `sequence`, which must be above any that was ever used under
  * the same URL. target_ms: from 1 on. target_duration: from segment_target_duration(), or of the
- * playlist that is being continued, whose promise stays: a target beyond it is cut down to it.
+ * playlist that is being continued, whose promise stays: a target beyond it is cut down to it. 0:
+ * what the source does is measured until the first segment ends, and the promise made from that.
+ * Meanwhile a keyframe is wanted SEGMENT_KEY_US after the last one, so that a source that can
+ * answer shows it, and need not promise its whole GOP.
  * list_us: the duration of the longest playlist (window_longest()), or SEGMENT_ALWAYS. */
 void segmenter_init(struct segmenter *s, uint32_t target_ms, uint32_t target_duration,
                     uint64_t list_us, uint64_t sequence);

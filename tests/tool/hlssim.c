@@ -172,6 +172,10 @@ static void pass(int64_t until, int pictures)
 static void take(const struct segment *s)
 {
     print_facts(s);
+    if (!playlist.target_duration) { /* measured: known from the first segment on */
+        playlist.target_duration = cutter.target_duration;
+        window_init(&window, room, SEGMENTS_MAX, cutter.target_duration, keep_us);
+    }
     if (window_add(&window, s) < 0 || alls == SEGMENTS_MAX)
         abort();
     all[alls++] = *s;
@@ -300,7 +304,7 @@ static void fragment(void)
     if (cam.jitter)
         interval += (int64_t)dice((uint64_t)interval / 5 + 1) - interval / 10;
     if (cam.trouble && dice(3000) == 0) /* longer than any segment */
-        interval = (cutter.target_duration + 3) * (int64_t)SECOND;
+        interval = (cutter.target_duration ? cutter.target_duration + 3 : 20) * (int64_t)SECOND;
     struct segment_frag *f = &frag[frags++];
     *f = (struct segment_frag){.number = cam.number++,
                                .dts = ticks(cam.t),
@@ -372,13 +376,19 @@ static int64_t set_up(uint64_t seed)
         cam.regular = 0;
     }
     uint32_t duration = segment_target_duration(target_ms, promise_ms);
+    int measured = dice(3) == 0;
+    if (measured) {
+        duration = segment_target_duration(target_ms, SEGMENT_GOP_US / 1000);
+        cam.regular &= cam.answers; /* else what it did at first it need not go on doing */
+    }
     playlist = (struct playlist){.type = dice(6)   ? PLAYLIST_LIVE
                                          : dice(2) ? PLAYLIST_EVENT
                                                    : PLAYLIST_VOD,
-                                 .target_duration = duration};
+                                 .target_duration = measured ? 0 : duration};
     keep_us = playlist.type != PLAYLIST_LIVE ? SEGMENT_ALWAYS : dice(40) * SECOND;
     uint64_t longest = window_longest(duration, keep_us);
-    segmenter_init(&cutter, target_ms, duration, longest, dice(2) ? 0 : dice(UINT64_C(1) << 40));
+    segmenter_init(&cutter, target_ms, playlist.target_duration, longest,
+                   dice(2) ? 0 : dice(UINT64_C(1) << 40));
     window_init(&window, room, SEGMENTS_MAX, duration, keep_us);
     return (int64_t)(playlist.type == PLAYLIST_LIVE ? 10 + dice(4) : 5) * duration * SECOND;
 }

@@ -136,6 +136,44 @@ static void promise_broken(void)
        "a target beyond the promise is cut down to it");
 }
 
+/* A promise made of what the source does until the first segment ends. */
+static void measured(void)
+{
+    begin(2000, 0);
+    segmenter_init(&s, 2000, 0, 0, 0);
+    run(15, 15);
+    ok(s.target_duration == 0 && !s.want_key, "nothing is promised before there is a segment");
+    run(61, 15);
+    ok(gots == 1 && s.target_duration == 3, "keyframes twice a second: promised is one");
+    begin(2000, 0);
+    segmenter_init(&s, 2000, 0, 0, 0);
+    run(29, 0);
+    ok(s.left_out == 29 && !gots && s.want_key, "no keyframe yet");
+    run(301, 300);
+    ok(gots == 1 && s.target_duration == 12 && got[0].duration_us == 10 * SECOND,
+       "a GOP of 10 s is measured: 12");
+    run(600, 300);
+    ok(gots == 2 && !s.dependent, "and kept");
+    begin(2000, 0);
+    segmenter_init(&s, 2000, 0, 0, 0);
+    add(1);
+    for (int i = 0; i < 70; i++)
+        add(s.want_key);
+    ok(gots == 1 && s.target_duration == 3 && got[0].duration_us < 22 * SECOND / 10,
+       "one that answers when it is asked, after a second, need not promise its GOP");
+    begin(2000, 0);
+    segmenter_init(&s, 2000, 0, 0, 0);
+    add(1);
+    run(400, 0);
+    ok(gots == 1 && s.target_duration == 14 && got[0].duration_us <= 12 * SECOND + SECOND / 2,
+       "none for 12 s: cut, and promised is what that was");
+    begin(500, 0);
+    segmenter_init(&s, 500, 0, 0, 0);
+    add(1);
+    run(5, 0);
+    ok(segmenter_end(&s, &got[gots++]) && s.target_duration == 2, "too short to tell: a second");
+}
+
 static void holes(void)
 {
     begin(2000, 1000);
@@ -272,6 +310,7 @@ int main(void)
     regular();
     starts();
     promise_broken();
+    measured();
     holes();
     timelines();
     clocks();
