@@ -52,15 +52,25 @@ int window_publish(struct window *w, int64_t now)
     return 1;
 }
 
+void window_lose(struct window *w)
+{
+    if (!w->count)
+        return;
+    if (w->first)
+        w->first--;
+    else if (w->end)
+        w->listed_us -= w->seg[0].duration_us;
+    w->count--;
+    w->end -= w->end ? 1 : 0;
+    memmove(w->seg, w->seg + 1, w->count * sizeof *w->seg);
+}
+
 int window_drop(struct window *w, int64_t now, struct segment *gone)
 {
     if (!w->first || now <= w->seg[0].keep_until)
         return 0;
     *gone = w->seg[0];
-    w->count--;
-    w->end--;
-    w->first--;
-    memmove(w->seg, w->seg + 1, w->count * sizeof *w->seg);
+    window_lose(w);
     return 1;
 }
 

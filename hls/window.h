@@ -49,6 +49,10 @@ int window_publish(struct window *w, int64_t now);
 /* Takes out a retired segment that nobody may ask for any more. Returns 1 when there is one. */
 int window_drop(struct window *w, int64_t now, struct segment *gone);
 
+/* Takes the oldest segment out at once, listed or not: it cannot be fetched any more. Where there
+ * is one left to list, that is the first then. */
+void window_lose(struct window *w);
+
 /* The segment of that media sequence number, or NULL when there is none (any more, or yet). */
 const struct segment *window_find(const struct window *w, uint64_t sequence);
 

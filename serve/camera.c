@@ -22,6 +22,7 @@ int camera_private(struct camera *c)
     if (!p)
         return -1;
     ring_format(&c->ring, p, RING_DATA_BYTES, RING_ENTRIES);
+    ringfile_number(&c->ring, NULL);
     c->there = 1;
     c->event = -1;
     return 0;

@@ -146,6 +146,8 @@ void conn_close(struct server *s, struct conn *c)
 {
     if (c->state == CONN_VIEWER)
         viewer_leave(s, c);
+    else if (c->state == CONN_WAIT)
+        s->waiting--;
     /* close() alone would leave it watched for as long as a child that is being started, or is
      * given this connection, has a copy; and its events would be taken for those of the next one
      * here. */
@@ -197,20 +199,45 @@ void conn_done(struct server *s, struct conn *c, int keep_alive)
         conn_close(s, c);
 }
 
+static int keeps_alive(const struct http_request *req)
+{
+    return req && req->keep_alive && !req->has_body;
+}
+
+/* Returns its length, or -1 when it does not fit. */
+static int write_head(char top[ANSWER_HEAD_MAX], const struct http_request *req,
+                      const struct answer *a, const size_t *len)
+{
+    char length[64] = "";
+    if (len)
+        snprintf(length, sizeof length, "Content-Length: %zu\r\n", *len);
+    int n = snprintf(top, ANSWER_HEAD_MAX,
+                     "HTTP/1.1 %s\r\nContent-Type: %s\r\n%s"
+                     "Cache-Control: %s\r\n%sConnection: %s\r\n\r\n",
+                     a->status, a->type, length, a->cache ? a->cache : "no-store",
+                     a->extra ? a->extra : "", keeps_alive(req) ? "keep-alive" : "close");
+    return n < ANSWER_HEAD_MAX ? n : -1;
+}
+
+int conn_send_head(struct server *s, struct conn *c, const struct http_request *req,
+                   const struct answer *answer, size_t len)
+{
+    char top[ANSWER_HEAD_MAX];
+    int n = write_head(top, req, answer, &len);
+    if (n > 0 && send(c->fd, top, (size_t)n, MSG_NOSIGNAL | MSG_MORE) == n)
+        return 0;
+    conn_close(s, c);
+    return -1;
+}
+
 /* It goes into the socket at once or not at all: a client that leaves no room for it has had its
  * chance. */
-void conn_send(struct server *s, struct conn *c, const struct http_request *req, const char *status,
-               const char *type, const char *extra, const char *text, size_t len)
+void conn_send(struct server *s, struct conn *c, const struct http_request *req,
+               const struct answer *answer, const char *text, size_t len)
 {
-    char top[ANSWER_HEAD_MAX], length[64] = "";
-    int keep = req && req->keep_alive && !req->has_body;
-    if (text)
-        snprintf(length, sizeof length, "Content-Length: %zu\r\n", len);
-    int n = snprintf(top, sizeof top,
-                     "HTTP/1.1 %s\r\nContent-Type: %s\r\n%s"
-                     "Cache-Control: no-store\r\n%sConnection: %s\r\n\r\n",
-                     status, type, length, extra, keep ? "keep-alive" : "close");
-    if (n < 0 || n >= ANSWER_HEAD_MAX) {
+    char top[ANSWER_HEAD_MAX];
+    int keep = keeps_alive(req), n = write_head(top, req, answer, text ? &len : NULL);
+    if (n < 0) {
         conn_close(s, c);
         return;
     }
@@ -238,7 +265,8 @@ void conn_answer(struct server *s, struct conn *c, const struct http_request *re
         extra = "Allow: GET, HEAD\r\n";
     else if (strncmp(status, "401", 3) == 0)
         extra = "WWW-Authenticate: Basic realm=\"fmp4streamer\", charset=\"UTF-8\"\r\n";
-    conn_send(s, c, req, status, "text/plain", extra, text, (size_t)n);
+    const struct answer answer = {.status = status, .type = "text/plain", .extra = extra};
+    conn_send(s, c, req, &answer, text, (size_t)n);
 }
 
 int conn_consume(struct conn *c, size_t n)
@@ -325,6 +353,8 @@ void conn_event(struct server *s, struct conn *c, uint32_t events)
     } else if (c->state == CONN_VIEWER && (events & EPOLLOUT) && c->blocked) {
         c->blocked = 0;
         c->due = viewer_pump(s, c, now_us());
+    } else if (c->state == CONN_BODY && (events & EPOLLOUT)) {
+        hls_pump(s, c, now_us());
     }
 }
 
@@ -342,7 +372,11 @@ void conn_sweep(struct server *s)
                 conn_answer(s, c, NULL, "408 Request Timeout", "request head took too long");
             else
                 conn_close(s, c);
-        } else if (c->state == CONN_VIEWER && c->blocked && age > LIMIT_STUCK_MS) {
+        } else if (c->state == CONN_WAIT && age > LIMIT_STILL_MS) {
+            c->waited = 1;
+            hls_retry(s, c);
+        } else if (((c->state == CONN_VIEWER && c->blocked) || c->state == CONN_BODY) &&
+                   age > LIMIT_STUCK_MS) {
             s->count.closed_slow++;
             cut_off(s, c);
         } else if (c->state == CONN_VIEWER && c->kind == VIEW_STILL && !c->epoch &&

@@ -209,7 +209,7 @@ static void set_up_private(void)
     if (camera_private(&server.camera[0]) < 0)
         fail(EXIT_AGAIN, "ring", strerror(errno));
     server.cameras = 1;
-    feed_init(&feed, &server.camera[0].ring);
+    feed_init(&feed, &server.camera[0].ring, CUT_TARGET_MS);
     fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
     watch(STDIN_FILENO, EPOLLIN, &source_tag);
 }
@@ -322,6 +322,7 @@ static int take_source(void)
     switch (feed_read(&feed, STDIN_FILENO, now_us())) {
     case FEED_FRAG:
         pump_all(NULL, 0);
+        hls_news(&server, &server.camera[0], now_us());
         return 0;
     case FEED_BAD:
         fprintf(stderr, "fanout: standard input: byte %" PRIu64 ": %s\n", feed.bytes, feed.why);
@@ -345,6 +346,8 @@ static void look_for(struct camera *camera)
         if (c->camera == camera && camera->there)
             conn_close(&server, c);
     }
+    if (camera->there)
+        hls_leave(&server, camera);
     if (!camera_look(camera))
         return;
     for (unsigned i = 0; i < server.viewers; i++)
@@ -359,6 +362,7 @@ static void take_camera(struct camera *camera)
         return;
     look_for(camera);
     pump_all(camera, 0);
+    hls_news(&server, camera, now_us());
 }
 
 static int is_camera(const void *tag)
@@ -426,14 +430,24 @@ static void sweep_all(void)
     if (server.auth)
         auth_tick(&auth, now_us());
     take_answers();
-    for (unsigned i = 0; i < server.cameras; i++)
+    if (!server.camera[0].name[0] && !camera_fresh(&server.camera[0], now_us()))
+        cut_end(&feed.cut);
+    for (unsigned i = 0; i < server.cameras; i++) {
         if (server.camera[i].name[0]) {
             look_for(&server.camera[i]);
             say_missing(&server.camera[i]);
         }
+        hls_news(&server, &server.camera[i], now_us());
+        hls_sweep(&server.hls[i], &server.camera[i], now_us());
+    }
     if (server.deaf)
         listen_for(EPOLLIN);
     server.deaf = 0;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
 }
 
 static int wait_ms(int64_t due, int64_t sweep)
@@ -457,6 +471,8 @@ int main(int argc, char **argv)
     int64_t sweep = now_us() + SWEEP_MS * 1000;
     for (;;) {
         int64_t due = pump_all(NULL, 1);
+        for (unsigned i = 0; i < server.cameras; i++)
+            due = earlier(due, hls_due(&server.hls[i]));
         n = epoll_wait(server.epoll, ev, EVENTS, wait_ms(due, sweep));
         if (n < 0 && errno != EINTR)
             fail(EXIT_AGAIN, "epoll_wait", strerror(errno));

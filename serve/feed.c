@@ -6,9 +6,10 @@
 
 #include "mux/box.h"
 
-void feed_init(struct feed *f, struct ring *ring)
+void feed_init(struct feed *f, struct ring *ring, uint32_t segment_ms)
 {
     f->ring = ring;
+    cut_init(&f->cut, ring, segment_ms);
 }
 
 static enum feed_result bad(struct feed *f, size_t at, const char *why)
@@ -125,6 +126,11 @@ static enum feed_result put_frag(struct feed *f, uint8_t *p, const struct unit *
     put_u32(p + m->sequence_at, (uint32_t)(head + 1));
     if (m->prft_time_at)
         put_u64(p + m->prft_time_at, m->utc_time + f->offset);
+    /* First, so that whoever is woken by the fragment finds the segment that ended in front of it.
+     */
+    frag.size = (uint32_t)u->size;
+    cut_add(&f->cut, head, &frag,
+            atomic_load_explicit(&f->ring->header->epoch, memory_order_relaxed), f->info.timescale);
     if (ring_put(f->ring, &frag, p, u->size, now) < 0)
         return bad(f, 0, "fragment larger than a quarter of the ring");
     return FEED_FRAG;

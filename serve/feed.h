@@ -10,12 +10,14 @@
 #include <stdint.h>
 
 #include "mux/boxread.h"
+#include "serve/cut.h"
 #include "serve/ring.h"
 
 enum { FEED_READ_MAX = 256 << 10 };
 
 struct feed {
     struct ring *ring;
+    struct cut cut;
     size_t from, to;       /* what is in the window */
     uint64_t bytes;        /* of the stream, taken */
     const char *why;       /* what is wrong with it, at `bytes` */
@@ -34,8 +36,8 @@ enum feed_result {
     FEED_FAILED, /* errno */
 };
 
-/* f: all zero. */
-void feed_init(struct feed *f, struct ring *ring);
+/* f: all zero. segment_ms: how long HLS segments are to be; see cut_init(). */
+void feed_init(struct feed *f, struct ring *ring, uint32_t segment_ms);
 
 /* Reads once from `fd` and publishes what is whole. now: CLOCK_MONOTONIC in microseconds. */
 enum feed_result feed_read(struct feed *f, int fd, int64_t now);

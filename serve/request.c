@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "capture/number.h"
 #include "serve/server.h"
 
 enum { HOST_MAX = 256 };
@@ -18,10 +19,12 @@ static int range_fits(const struct http_request *req)
 static void serve_live(struct server *s, struct conn *c, const struct http_request *req,
                        struct camera *camera, enum viewer_kind kind)
 {
+    static const struct answer video = {
+        .status = "200 OK", .type = "video/mp4", .extra = "Access-Control-Allow-Origin: *\r\n"};
     if (kind != VIEW_STILL && !range_fits(req))
         conn_answer(s, c, req, "416 Range Not Satisfiable", "a live stream has no ranges");
     else if (kind != VIEW_STILL && req->method == HTTP_HEAD)
-        conn_send(s, c, req, "200 OK", "video/mp4", "Access-Control-Allow-Origin: *\r\n", NULL, 0);
+        conn_send(s, c, req, &video, NULL, 0);
     else if (kind == VIEW_STILL && !camera->name[0] && ring_last_key(&camera->ring) < 0)
         conn_answer(s, c, req, "503 Service Unavailable", "no picture has come yet");
     else
@@ -30,38 +33,69 @@ static void serve_live(struct server *s, struct conn *c, const struct http_reque
 
 static void serve_status(struct server *s, struct conn *c, const struct http_request *req)
 {
+    static const struct answer json = {.status = "200 OK",
+                                       .type = "application/json",
+                                       .extra = "Access-Control-Allow-Origin: *\r\n"};
     size_t n = status_write(s, status_text, sizeof status_text, now_us());
-    conn_send(s, c, req, "200 OK", "application/json", "Access-Control-Allow-Origin: *\r\n",
-              status_text, n);
+    conn_send(s, c, req, &json, status_text, n);
 }
 
 /* What is ours. Everything else is a file. */
-static const struct route {
+struct route {
     const char *path;
-    int live; /* enum viewer_kind, or -1: the status page */
-} routes[] = {
-    {"/stream.mp4", VIEW_STREAM},
-    {"/raw.mp4", VIEW_RAW},
-    {"/still.mp4", VIEW_STILL},
-    {"/status.json", -1},
+    enum { ROUTE_FILE, ROUTE_LIVE, ROUTE_STATUS, ROUTE_HLS } is;
+    int what; /* enum viewer_kind or enum hls_what */
+    struct camera *camera;
+    uint64_t number; /* HLS_INIT, HLS_SEGMENT; UINT64_MAX: none that can be */
+};
+static const struct route routes[] = {
+    {.path = "/stream.mp4", .is = ROUTE_LIVE, .what = VIEW_STREAM},
+    {.path = "/raw.mp4", .is = ROUTE_LIVE, .what = VIEW_RAW},
+    {.path = "/still.mp4", .is = ROUTE_LIVE, .what = VIEW_STILL},
+    {.path = "/stream.m3u8", .is = ROUTE_HLS, .what = HLS_MASTER},
+    {.path = "/live.m3u8", .is = ROUTE_HLS, .what = HLS_LIVE},
+    {.path = "/status.json", .is = ROUTE_STATUS},
 };
 
-/* /stream.mp4 is the first camera's; /NAME/stream.mp4 any's. The status page is of all. */
-static const struct route *find_route(struct server *s, const char *path, struct camera **camera)
+/* PREFIX, a number, SUFFIX: 1 when the path is like that. A number that nobody writes so is none.
+ */
+static int is_numbered(const char *path, const char *prefix, const char *suffix, uint64_t *number)
 {
-    *camera = &s->camera[0];
+    size_t n = strlen(path), before = strlen(prefix), after = strlen(suffix);
+    if (n <= before + after || strncmp(path, prefix, before) != 0 ||
+        strcmp(path + n - after, suffix) != 0)
+        return 0;
+    const char *end = number_digits(path + before, number);
+    if (end != path + n - after || (path[before] == '0' && end > path + before + 1))
+        *number = UINT64_MAX;
+    return 1;
+}
+
+/* /stream.mp4 is the first camera's; /NAME/stream.mp4 any's. The status page is of all. */
+static struct route find_route(struct server *s, const char *path)
+{
+    struct route route = {.camera = &s->camera[0]};
     for (unsigned i = 0; i < s->cameras; i++) {
         size_t n = strlen(s->camera[i].name);
         if (n && strncmp(path + 1, s->camera[i].name, n) == 0 && path[n + 1] == '/') {
-            *camera = &s->camera[i];
+            route.camera = &s->camera[i];
             path += n + 1;
             break;
         }
     }
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
-        if (strcmp(routes[i].path, path) == 0)
-            return &routes[i];
-    return NULL;
+        if (strcmp(routes[i].path, path) == 0) {
+            route.is = routes[i].is;
+            route.what = routes[i].what;
+        }
+    if (route.is == ROUTE_FILE && is_numbered(path, "/init-", ".mp4", &route.number)) {
+        route.is = ROUTE_HLS;
+        route.what = HLS_INIT;
+    } else if (route.is == ROUTE_FILE && is_numbered(path, "/seg-", ".m4s", &route.number)) {
+        route.is = ROUTE_HLS;
+        route.what = HLS_SEGMENT;
+    }
+    return route;
 }
 
 static void answer_last(struct server *s, struct conn *c, const struct http_request *req,
@@ -97,6 +131,7 @@ static void redirect(struct server *s, struct conn *c, const struct http_request
 {
     char host[HOST_MAX], port[8] = "", location[ANSWER_EXTRA_MAX];
     static const char text[] = "this is only for HTTPS\n";
+    const struct answer found = {.status = "302 Found", .type = "text/plain", .extra = location};
     if (host_of(req, host) < 0) {
         answer_last(s, c, req, "400 Bad Request", "a Host is needed");
         return;
@@ -108,7 +143,7 @@ static void redirect(struct server *s, struct conn *c, const struct http_request
     if (n < 0 || n >= ANSWER_EXTRA_MAX)
         answer_last(s, c, req, "414 URI Too Long", "too long to be sent elsewhere");
     else
-        conn_send(s, c, req, "302 Found", "text/plain", location, text, sizeof text - 1);
+        conn_send(s, c, req, &found, text, sizeof text - 1);
 }
 
 static uint64_t token_of(const struct server *s, const struct conn *c)
@@ -153,7 +188,7 @@ static int may(struct server *s, struct conn *c, const struct http_request *req,
 
 /* What is ours is answered here, with the head out of the socket. */
 static void serve_ours(struct server *s, struct conn *c, const struct http_request *req,
-                       const struct route *route, struct camera *camera)
+                       const struct route *route)
 {
     if (req->method == HTTP_OTHER)
         answer_last(s, c, req, "405 Method Not Allowed", "only GET and HEAD");
@@ -161,30 +196,34 @@ static void serve_ours(struct server *s, struct conn *c, const struct http_reque
         answer_last(s, c, req, "413 Content Too Large", "no request here has a body");
     else if (s->redirect && !c->proxied)
         redirect(s, c, req);
-    else if (!route)
+    else if (route->is == ROUTE_FILE)
         conn_answer(s, c, req, "404 Not Found", "no such page");
-    else if (route->live < 0)
+    else if (route->is == ROUTE_STATUS)
         serve_status(s, c, req);
+    else if (route->is == ROUTE_HLS)
+        hls_serve(s, c, req, route->camera, (enum hls_what)route->what, route->number);
     else
-        serve_live(s, c, req, camera, (enum viewer_kind)route->live);
+        serve_live(s, c, req, route->camera, (enum viewer_kind)route->what);
 }
 
 void request_serve(struct server *s, struct conn *c, const struct http_request *req, size_t len,
                    enum auth_verdict verdict)
 {
-    struct camera *camera;
-    const struct route *route = find_route(s, req->path, &camera);
-    int elsewhere = s->redirect && !c->proxied;
+    const struct route route = find_route(s, req->path);
+    int elsewhere = s->redirect && !c->proxied, plain = req->method != HTTP_OTHER && !req->has_body;
     if (verdict == AUTH_WAIT)
         s->count.requests++;
     if (!elsewhere && !may(s, c, req, len, verdict))
         return;
-    if (!elsewhere && req->method != HTTP_OTHER && !req->has_body && s->wwws && !route)
+    if (!elsewhere && plain && route.is == ROUTE_HLS &&
+        !hls_ready(s, c, route.camera, (enum hls_what)route.what))
+        return;
+    if (!elsewhere && plain && s->wwws && route.is == ROUTE_FILE)
         static_serve(s, c, req);
     else if (conn_consume(c, len) < 0)
         conn_close(s, c);
     else
-        serve_ours(s, c, req, route, camera);
+        serve_ours(s, c, req, &route);
 }
 
 /* The connection may have become another's meanwhile. */

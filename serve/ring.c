@@ -39,9 +39,14 @@ static void load_bytes(uint8_t *to, const uint8_t *shared, size_t n)
 }
 #endif
 
+static size_t init_at(void)
+{
+    return PAGE + RING_CUTS * sizeof(struct ring_cut);
+}
+
 static size_t index_at(void)
 {
-    return PAGE + RING_INIT_SLOTS * sizeof(struct ring_init);
+    return init_at() + RING_INIT_SLOTS * sizeof(struct ring_init);
 }
 
 static size_t data_at(uint32_t entries)
@@ -59,7 +64,8 @@ static void lay_out(struct ring *r, void *memory, uint64_t data_bytes, uint32_t 
 {
     uint8_t *base = memory;
     r->header = memory;
-    r->init = (struct ring_init *)(void *)(base + PAGE);
+    r->cut = (struct ring_cut *)(void *)(base + PAGE);
+    r->init = (struct ring_init *)(void *)(base + init_at());
     r->slot = (struct ring_slot *)(void *)(base + index_at());
     r->data = base + data_at(entries);
     r->data_bytes = data_bytes;
@@ -117,6 +123,8 @@ int ring_put_init(struct ring *r, const uint8_t *bytes, size_t size, uint32_t ti
     if (size > RING_INIT_BYTES)
         return -1;
     uint32_t epoch = atomic_load_explicit(&r->header->epoch, memory_order_relaxed) + 1;
+    if (epoch == 1 && r->header->first_epoch)
+        epoch = r->header->first_epoch;
     struct ring_init *slot = &r->init[epoch % RING_INIT_SLOTS];
     atomic_store_explicit(&slot->epoch, 0, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);

@@ -4,7 +4,8 @@
  * wire format, meant to be shared between programs:
  *
  *   0      struct ring_header            magic, version, sizes, tail, head
- *   4096   struct ring_init[INIT_SLOTS]  the init segment of each epoch still reachable
+ *   4096   struct ring_cut[RING_CUTS]    the newest segments, cut for HLS: cut.h
+ *   12288  struct ring_init[INIT_SLOTS]  the init segment of each epoch still reachable
  *   ...    struct ring_slot[entries]     the index: fragment i is in slot i % entries
  *   ...    data                          data_bytes of fragments, each in one piece
  *
@@ -26,10 +27,12 @@
 #include <stdint.h>
 
 enum {
-    RING_VERSION = 1,
+    RING_VERSION = 2,
     RING_INIT_SLOTS = 8,
     RING_INIT_BYTES = 16368, /* the longest init segment a ring takes */
     RING_WORDS = 10,         /* of an index slot */
+    RING_CUTS = 128,         /* segments in the table */
+    RING_CUT_WORDS = 8,      /* of one of them */
     RING_ENTRIES = 8192,     /* 34 s at 240 frames a second, 4.5 min at 30 */
     RING_DATA_BYTES = 32 << 20,
     RING_ENTRIES_MIN = 16,
@@ -55,7 +58,17 @@ struct ring_header {
     _Atomic uint32_t wake;       /* futex: goes up with every fragment, and when superseded */
     _Atomic int64_t published;   /* CLOCK_MONOTONIC, us: when the newest fragment came */
     _Atomic uint32_t superseded; /* 1: another ring has taken this one's name */
-    uint32_t reserved;
+    uint32_t first_epoch;        /* what the first init segment is called; 0 is 1 */
+    /* cut.h's */
+    _Atomic uint64_t cut_next;        /* media sequence number of the segment that is next to end */
+    uint64_t cut_first;               /* and of the first there was */
+    uint64_t discontinuities;         /* of the newest segment */
+    _Atomic uint32_t target_duration; /* seconds; 0: not known yet */
+    _Atomic uint32_t dependent;       /* 1: a segment began without a keyframe */
+};
+
+struct ring_cut {
+    _Atomic uint64_t word[RING_CUT_WORDS];
 };
 
 struct ring_init {
@@ -70,12 +83,15 @@ struct ring_slot {
     _Atomic uint64_t word[RING_WORDS];
 };
 
-static_assert(sizeof(struct ring_header) == 80, "wire format");
+static_assert(sizeof(struct ring_header) == 112, "wire format");
 static_assert(offsetof(struct ring_header, tail) == 32, "wire format");
 static_assert(offsetof(struct ring_header, head) == 40, "wire format");
 static_assert(offsetof(struct ring_header, epoch) == 56, "wire format");
 static_assert(offsetof(struct ring_header, wake) == 60, "wire format");
 static_assert(offsetof(struct ring_header, superseded) == 72, "wire format");
+static_assert(offsetof(struct ring_header, cut_next) == 80, "wire format");
+static_assert(offsetof(struct ring_header, target_duration) == 104, "wire format");
+static_assert(sizeof(struct ring_cut) == 64, "wire format");
 static_assert(sizeof(struct ring_init) == 16384, "wire format");
 static_assert(sizeof(struct ring_slot) == 80, "wire format");
 /* A lock would be one of each process for itself. ARM has them from v7 on, x86 from i586 on, and
@@ -101,6 +117,7 @@ struct ring_frag {
 
 struct ring {
     struct ring_header *header;
+    struct ring_cut *cut;
     struct ring_init *init;
     struct ring_slot *slot;
     uint8_t *data;

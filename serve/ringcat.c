@@ -1,5 +1,7 @@
-/* ringcat: a named ring as fragmented MP4 on standard output, with some of the past in front. */
+/* ringcat: a named ring as fragmented MP4 on standard output, or to a program of its own, with some
+ * of the past in front. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <poll.h>
@@ -8,18 +10,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "capture/exit.h"
 #include "capture/number.h"
 #include "mux/box.h"
+#include "mux/frag.h"
 #include "serve/ringfile.h"
 
 #define USAGE                                                                                      \
-    "usage: ringcat [-b seconds-back] [-n seconds] NAME\n"                                         \
+    "usage: ringcat [-b seconds-back] [-n seconds] NAME [prog [arg ...]]\n"                        \
     "       ringcat -h | -V\n"
 
-enum { SECONDS_MAX = 86400, WAIT_MS = 250 };
+enum { SECONDS_MAX = 86400, WAIT_MS = 250, NO_SUCH_PROGRAM = 127 };
 
 struct reader {
     struct ringfile file;
@@ -35,6 +40,7 @@ struct reader {
 };
 
 static volatile sig_atomic_t stopping;
+static pid_t child; /* who reads what is written here, or 0 */
 
 /* What is being written is finished first; whoever cannot wait for that says so again. */
 static void stop(int sig)
@@ -45,10 +51,60 @@ static void stop(int sig)
     stopping = 1;
 }
 
+/* A program that cannot be run never can. */
+static int child_status(void)
+{
+    int status;
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return EXIT_AGAIN;
+    if (!WIFEXITED(status))
+        return EXIT_AGAIN;
+    return WEXITSTATUS(status) == NO_SUCH_PROGRAM ? EXIT_USAGE : WEXITSTATUS(status);
+}
+
+/* The program's input ends here, and it has its time to make something of that. What it says of
+ * itself counts for more than how this ended. */
+static _Noreturn void leave(int status)
+{
+    int of_program = EXIT_CLEAN;
+    if (child > 0) {
+        close(STDOUT_FILENO);
+        of_program = child_status();
+    }
+    exit(of_program == EXIT_CLEAN ? status : of_program);
+}
+
 static _Noreturn void fail(int status, const char *what, const char *why)
 {
     fprintf(stderr, "ringcat: %s: %s\n", what, why);
-    exit(status);
+    leave(status);
+}
+
+/* Its standard input is what is written here. It does not outlive this program: the next one that
+ * is started would find it where it is to work itself. */
+static void start(char **argv)
+{
+    int fds[2];
+    pid_t parent = getpid();
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        fail(EXIT_AGAIN, "pipe", strerror(errno));
+    pid_t pid = fork();
+    if (pid < 0)
+        fail(EXIT_AGAIN, "fork", strerror(errno));
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent || dup2(fds[0], STDIN_FILENO) < 0)
+            _exit(EXIT_AGAIN);
+        execvp(argv[0], argv);
+        fprintf(stderr, "ringcat: %s: %s\n", argv[0], strerror(errno));
+        _exit(NO_SUCH_PROGRAM);
+    }
+    if (dup2(fds[1], STDOUT_FILENO) < 0)
+        fail(EXIT_AGAIN, "pipe", strerror(errno));
+    close(fds[0]);
+    close(fds[1]);
+    child = pid;
 }
 
 static void write_all(const uint8_t *p, size_t n)
@@ -58,7 +114,7 @@ static void write_all(const uint8_t *p, size_t n)
         if (w < 0 && errno == EINTR)
             continue;
         if (w < 0 && errno == EPIPE)
-            exit(EXIT_CLEAN);
+            leave(EXIT_CLEAN);
         if (w < 0)
             fail(EXIT_AGAIN, "standard output", strerror(errno));
         p += w;
@@ -71,7 +127,7 @@ static void end_if_unread(void)
 {
     struct pollfd out = {.fd = STDOUT_FILENO};
     if (poll(&out, 1, 0) > 0 && out.revents & (POLLERR | POLLHUP))
-        exit(EXIT_CLEAN);
+        leave(EXIT_CLEAN);
 }
 
 /* Waits for the ring to be there: whoever writes it may start later. */
@@ -80,7 +136,7 @@ static void open_ring(struct reader *r)
     int told = 0;
     while (ringfile_open(&r->file, r->name) < 0) {
         if (stopping)
-            exit(EXIT_CLEAN);
+            leave(EXIT_CLEAN);
         if (errno != ENOENT)
             fail(errno == EACCES ? EXIT_USAGE : EXIT_AGAIN, r->file.path,
                  r->file.why ? r->file.why : strerror(errno));
@@ -147,6 +203,17 @@ static int put_init(struct reader *r, uint32_t epoch)
     return 0;
 }
 
+/* When it was captured, of a fragment that says so. What lies in front of its moof in the ring says
+ * it of the ring's times. */
+static void put_utc(const struct ring_frag *f, uint64_t time)
+{
+    uint8_t prft[PRFT_BYTES];
+    if (!f->utc_us)
+        return;
+    frag_write_prft(prft, f->utc_us, time);
+    write_all(prft, sizeof prft);
+}
+
 /* Writes fragment r->next with its time counted from our start. Returns 1 when that is enough, -1
  * when the ring has gone over it. */
 static int put_frag(struct reader *r)
@@ -163,7 +230,7 @@ static int put_frag(struct reader *r)
         return 1;
     put_u64(r->copy + f.tfdt_at, f.dts - r->zero);
     put_u32(r->copy + f.sequence_at, ++r->sequence);
-    /* What lies in front of the moof says times of the ring's. */
+    put_utc(&f, f.dts - r->zero);
     write_all(r->copy + f.moof_at, f.size - f.moof_at);
     r->next++;
     return 0;
@@ -236,17 +303,20 @@ int main(int argc, char **argv)
             fail(EXIT_USAGE, option, c == ':' ? "needs a value" : "unknown (-h shows the usage)");
         }
     }
-    if (optind + 1 != argc)
-        fail(EXIT_USAGE, "NAME", "one is wanted (-h shows the usage)");
+    if (optind == argc)
+        fail(EXIT_USAGE, "NAME", "missing (-h shows the usage)");
     r.name = argv[optind];
     if (!ringfile_name_ok(r.name))
         fail(EXIT_USAGE, r.name, "not a ring's name: 1 to 32 letters, digits, _ or -");
-    if (isatty(STDOUT_FILENO))
+    char **program = argv + optind + 1;
+    if (!*program && isatty(STDOUT_FILENO))
         fail(EXIT_USAGE, "standard output", "a terminal; send the video to a file or a pipe");
+    if (*program)
+        start(program);
     signal(SIGPIPE, SIG_IGN);
     sigaction(SIGTERM, &sa, NULL);
     sigaction(SIGINT, &sa, NULL);
     ringfile_guard("ringcat");
     run(&r);
-    return EXIT_CLEAN;
+    leave(EXIT_CLEAN);
 }

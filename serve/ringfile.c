@@ -8,12 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "capture/exit.h"
+#include "serve/cut.h"
 
 #define SHARED_DIR "/dev/shm/fmp4streamer"
 
@@ -260,13 +262,26 @@ static int make_ring(struct ringfile *rf, const char *temporary, uint64_t data_b
     return 0;
 }
 
+void ringfile_number(struct ring *r, const struct ring *old)
+{
+    struct timespec t;
+    uint32_t chance = 0;
+    clock_gettime(CLOCK_REALTIME, &t);
+    if (getrandom(&chance, sizeof chance, GRND_NONBLOCK) < 0)
+        chance = (uint32_t)t.tv_nsec; /* too early after a boot */
+    cut_number(r, old, t.tv_sec > 0 ? (uint64_t)t.tv_sec : 0, chance);
+}
+
 /* Puts a new ring in the place of `old` (or of nothing) and tells those who read the old one. */
 static int replace_ring(struct ringfile *rf, struct ringfile *old, uint64_t data_bytes,
                         uint32_t entries)
 {
     char temporary[PATH_MAX + 8];
     snprintf(temporary, sizeof temporary, "%s.new", rf->path);
-    if (make_ring(rf, temporary, data_bytes, entries) < 0 || rename(temporary, rf->path) < 0) {
+    int made = make_ring(rf, temporary, data_bytes, entries);
+    if (made == 0)
+        ringfile_number(&rf->ring, old->ring.header ? &old->ring : NULL);
+    if (made < 0 || rename(temporary, rf->path) < 0) {
         int e = errno;
         unlink(temporary);
         errno = e;
@@ -300,12 +315,14 @@ static int try_create(struct ringfile *rf, uint64_t data_bytes, uint32_t entries
         unmap_ring(rf);
         return 1;
     }
-    if (map_ring(rf, PROT_READ | PROT_WRITE) == 0 &&
-        ring_attach(&rf->ring, rf->map, rf->bytes) == 0 && rf->ring.data_bytes == data_bytes &&
-        rf->ring.entries == entries) {
+    int is_ring = map_ring(rf, PROT_READ | PROT_WRITE) == 0 &&
+                  ring_attach(&rf->ring, rf->map, rf->bytes) == 0;
+    if (is_ring && rf->ring.data_bytes == data_bytes && rf->ring.entries == entries) {
         ring_resume(&rf->ring);
         return 0;
     }
+    if (is_ring)
+        old.ring = rf->ring;
     old.fd = rf->fd;
     old.map = rf->map;
     old.bytes = rf->bytes;

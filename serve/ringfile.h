@@ -74,6 +74,9 @@ int ringfile_name_ok(const char *name);
  * and rf->why; EBUSY: there is another writer. data_bytes: RING_DATA_MIN to RING_DATA_MAX. */
 int ringfile_create(struct ringfile *rf, const char *name, uint64_t data_bytes, uint32_t entries);
 
+/* Makes the numbers of a new ring, as cut_number() says, from the clock. */
+void ringfile_number(struct ring *r, const struct ring *old);
+
 /* A ring's file that is cut short under who has mapped it would kill with a core: one line that
  * names the tool, and exit 111, instead. */
 void ringfile_guard(const char *tool);

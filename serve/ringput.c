@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@
 #include "serve/ringfile.h"
 
 #define USAGE                                                                                      \
-    "usage: ringput [-d fd] [-m MiB] NAME [prog [arg ...]]\n"                                      \
+    "usage: ringput [-d fd] [-m MiB] [-t segment-seconds] NAME [prog [arg ...]]\n"                 \
     "       ringput -h | -V\n"
 
 enum {
@@ -98,12 +99,43 @@ static int worse(int of_output, int of_program)
     return of_program == EXIT_CLEAN ? of_output : of_program;
 }
 
-static int run(int fd)
+/* What playlists list has to be in the ring for a while after. */
+static void say_small(const char *name)
+{
+    static int said;
+    uint64_t need = cut_bytes_needed(&feed.cut), have = file.ring.data_bytes;
+    if (said || need <= have)
+        return;
+    said = 1;
+    fprintf(stderr,
+            "ringput: %s: a ring of %" PRIu64
+            " MiB is too small for HLS at this bit rate: -m %" PRIu64 " would do\n",
+            name, have >> 20, (need >> 20) + 1);
+}
+
+/* A segment is open while pictures come; one that is left so by a source that has fallen silent is
+ * ended. Who sleeps is not woken for it. */
+static void await(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    if (poll(&p, 1, cut_is_open(&feed.cut) ? CUT_SILENT_MS : -1) == 0 && cut_end(&feed.cut)) {
+        atomic_fetch_add_explicit(&file.ring.header->wake, 1, memory_order_release);
+        ringfile_wake(&file);
+    }
+}
+
+static int run(int fd, const char *name)
 {
     for (;;) {
-        switch (feed_read(&feed, fd, now_us())) {
+        int64_t now;
+        await(fd);
+        now = now_us();
+        switch (feed_read(&feed, fd, now)) {
         case FEED_FRAG:
             ringfile_wake(&file);
+            if (cut_asks(&feed.cut, now))
+                ringfile_want_key(&file);
+            say_small(name);
             break;
         case FEED_BAD:
             if (feed.ended && stopping) /* the program was told to end, wherever it was */
@@ -132,11 +164,11 @@ static void open_ring(const char *name, uint64_t mib)
 int main(int argc, char **argv)
 {
     const struct sigaction sa = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
-    uint64_t mib = RING_DATA_BYTES >> 20;
+    uint64_t mib = RING_DATA_BYTES >> 20, segment_ms = CUT_TARGET_MS;
     int c, ready = -1;
     char option[] = "-?";
     opterr = 0;
-    while ((c = getopt(argc, argv, "+:d:m:hV")) != -1) {
+    while ((c = getopt(argc, argv, "+:d:m:t:hV")) != -1) {
         switch (c) {
         case 'd':
             if (ready_parse(optarg, &ready) < 0)
@@ -147,6 +179,10 @@ int main(int argc, char **argv)
                 fail(EXIT_USAGE, "-m",
                      RING_DATA_MAX >> 34 ? "not a number of MiB, 1 to 16384"
                                          : "not a number of MiB, 1 to 1024");
+            break;
+        case 't':
+            if (number_parse_seconds(optarg, CUT_TARGET_MS_MIN, CUT_TARGET_MS_MAX, &segment_ms) < 0)
+                fail(EXIT_USAGE, "-t", "not a number of seconds, 0.5 to 60");
             break;
         case 'h':
             fputs(USAGE, stdout);
@@ -169,12 +205,12 @@ int main(int argc, char **argv)
         fail(EXIT_USAGE, "-d", strerror(errno));
     /* A muxer that begins in mid-stream has nothing to say before the next keyframe. */
     ringfile_want_key(&file);
-    feed_init(&feed, &file.ring);
+    feed_init(&feed, &file.ring, (uint32_t)segment_ms);
     int fd = STDIN_FILENO;
     if (optind + 1 < argc)
         fd = start(argv + optind + 1);
     sigaction(SIGTERM, &sa, NULL);
     sigaction(SIGINT, &sa, NULL);
-    int status = run(fd);
+    int status = run(fd, argv[optind]);
     return child > 0 && feed.ended ? worse(status, child_status()) : status;
 }

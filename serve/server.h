@@ -10,6 +10,7 @@
 #include "serve/auth.h"
 #include "serve/camera.h"
 #include "serve/elastic.h"
+#include "serve/hls.h"
 #include "serve/http.h"
 #include "serve/limits.h"
 
@@ -18,9 +19,13 @@ enum conn_state {
     CONN_PROXY,  /* whose connection it is, is awaited from the front end */
     CONN_HEAD,   /* a request head is awaited */
     CONN_AUTH,   /* a whole one waits in the socket while its password is checked */
+    CONN_WAIT,   /* a whole one waits in the socket for a playlist that is not there yet */
     CONN_VIEWER, /* being sent stream.mp4, raw.mp4 or still.mp4 */
+    CONN_BODY,   /* being sent a segment */
     CONN_LINGER, /* answered for the last time: what it still sends is thrown away */
 };
+
+enum hls_what { HLS_MASTER, HLS_LIVE, HLS_INIT, HLS_SEGMENT };
 
 enum viewer_kind { VIEW_STREAM, VIEW_RAW, VIEW_STILL };
 
@@ -44,8 +49,10 @@ struct conn {
     uint32_t viewer;      /* place in server.viewer */
     int peer_done;        /* the client has ended its side: nothing more will come from it */
 
-    struct camera *camera;
-    int slot; /* of the viewer in a named ring, or -1 */
+    struct camera *camera; /* CONN_WAIT, CONN_VIEWER, CONN_BODY */
+    enum hls_what wants;   /* CONN_WAIT */
+    int waited;            /* for long enough: is answered in any case */
+    int slot;              /* of the viewer in a named ring, or -1 */
     enum viewer_kind kind;
     enum pending pending;
     int64_t due;          /* us: when to look at this viewer again without a new fragment */
@@ -55,7 +62,8 @@ struct conn {
     uint32_t epoch;       /* of the init segment sent last */
     size_t sent;          /* bytes of what is pending */
     uint64_t body;        /* bytes of the body so far */
-    uint64_t next;        /* VIEW_RAW: number of the next fragment */
+    uint64_t next;        /* VIEW_RAW, CONN_BODY: number of the next fragment */
+    uint64_t left;        /* CONN_BODY: bytes still to be sent */
     uint64_t fresh;       /* nothing older than this fragment is to be shown */
     uint32_t pad;         /* bytes of PENDING_PAD */
     uint32_t answer_head; /* bytes of the answer's head */
@@ -85,11 +93,13 @@ struct server {
     const char *httpd_conf; /* NULL: none */
     struct auth *auth;      /* NULL: everybody may look */
     struct camera camera[LIMIT_CAMERAS];
+    struct hls hls[LIMIT_CAMERAS]; /* of each */
     unsigned cameras;
     struct conn *conn; /* [conns] */
     unsigned conns, open;
     uint32_t viewer[LIMIT_VIEWERS]; /* indexes of those in CONN_VIEWER */
     unsigned viewers;
+    unsigned waiting; /* how many are in CONN_WAIT */
     unsigned children;
     struct child {
         pid_t pid;
@@ -114,14 +124,25 @@ void conn_close(struct server *s, struct conn *c);
 void conn_event(struct server *s, struct conn *c, uint32_t events);
 /* Closes whoever has been stuck for too long. */
 void conn_sweep(struct server *s);
+/* The head of an answer. */
+struct answer {
+    const char *status; /* "404 Not Found" */
+    const char *type;
+    const char *cache; /* for Cache-Control; NULL: not to be kept */
+    const char *extra; /* further header fields, each with its line end, or NULL */
+};
 /* Answers with a status, one line of text, and goes on or closes. status: "404 Not Found". */
 void conn_answer(struct server *s, struct conn *c, const struct http_request *req,
                  const char *status, const char *line);
-/* The same with any type, and further header fields, each with its line end, together shorter than
- * ANSWER_EXTRA_MAX. Without a text: the head of an answer that has no length. */
+/* The same with any head, of which `extra` is shorter than ANSWER_EXTRA_MAX. Without a text: the
+ * head of an answer that has no length. */
 enum { ANSWER_EXTRA_MAX = 2048 };
-void conn_send(struct server *s, struct conn *c, const struct http_request *req, const char *status,
-               const char *type, const char *extra, const char *text, size_t len);
+void conn_send(struct server *s, struct conn *c, const struct http_request *req,
+               const struct answer *answer, const char *text, size_t len);
+/* Sends the head of an answer of `len` bytes, which the caller sends then. Returns 0, or -1: the
+ * connection is closed. */
+int conn_send_head(struct server *s, struct conn *c, const struct http_request *req,
+                   const struct answer *answer, size_t len);
 /* Takes exactly the head out of the socket, so that what is behind it stays for whoever is next.
  * Returns 0 or -1. */
 int conn_consume(struct conn *c, size_t n);
@@ -138,6 +159,21 @@ void request_serve(struct server *s, struct conn *c, const struct http_request *
 struct conn *request_of(struct server *s, uint64_t token);
 /* The password of a request that waits has been checked. */
 void request_answered(struct server *s, const struct auth_answer *answer);
+
+/* hlsserve.c: what HLS clients ask for. */
+/* Returns 0 when the request is to wait in the socket, since what it asks for is yet to come. */
+int hls_ready(struct server *s, struct conn *c, struct camera *camera, enum hls_what what);
+/* Answers it; the head is out of the socket. number: of the init segment or the segment. */
+void hls_serve(struct server *s, struct conn *c, const struct http_request *req,
+               struct camera *camera, enum hls_what what, uint64_t number);
+/* Looks again at a request that waits. */
+void hls_retry(struct server *s, struct conn *c);
+/* Looks for what is new in this camera's ring, or due, and goes on with who waits for it. */
+void hls_news(struct server *s, struct camera *camera, int64_t now);
+/* The ring of this camera is about to go: so do those who are being sent something of it. */
+void hls_leave(struct server *s, struct camera *camera);
+/* Sends on, as much as the kernel takes. The connection may be closed afterwards. */
+void hls_pump(struct server *s, struct conn *c, int64_t now);
 
 /* viewer.c */
 void viewer_begin(struct server *s, struct conn *c, const struct http_request *req,

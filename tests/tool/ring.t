@@ -21,7 +21,8 @@ TEMP = tempfile.mkdtemp()
 RINGS = os.path.join(TEMP, "rings")
 os.environ["FMP4STREAMER_RINGS"] = RINGS
 RINGPUT, RINGCAT = (os.path.join(BUILD, tool) for tool in ("ringput", "ringcat"))
-HEAD_AT, KEY_AT, SUPERSEDED_AT, INDEX_AT = 40, 48, 72, 4096 + 8 * 16384
+HEAD_AT, KEY_AT, SUPERSEDED_AT, INIT_AT = 40, 48, 72, 4096 + 128 * 64
+INDEX_AT = INIT_AT + 8 * 16384
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 children = []
 
@@ -444,7 +445,7 @@ def hostile():
                 at = INDEX_AT + 80 * slot + rng.randrange(80)
                 m[at] = m[at] ^ 1 << rng.randrange(8)
             elif kind == 1:  # init segments
-                at = 4096 + rng.randrange(8 * 16384) if rng.randrange(2) else 4096 + 16384 * rng.randrange(8) + rng.randrange(800)
+                at = 4096 + rng.randrange(INDEX_AT - 4096) if rng.randrange(2) else INIT_AT + 16384 * rng.randrange(8) + rng.randrange(800)
                 m[at] = rng.randrange(256)
             elif kind == 2:  # the header behind the sizes
                 m[32 + rng.randrange(40)] = rng.randrange(256) if rng.randrange(200) == 0 else m[40]

@@ -1,0 +1,188 @@
+#include "serve/hls.h"
+
+#include <string.h>
+
+#include "mux/boxread.h"
+
+enum {
+    CODECS_MAX = RING_INIT_SLOTS * CODEC_MAX,
+    RATE_SECONDS = 2, /* of the newest pictures: what a bit rate is estimated from */
+    RATE_SPARE = 4,   /* a part more than that, for what is still to come */
+    MILLI = 1000,
+    LINGER_TARGETS = 4, /* target durations */
+};
+
+void hls_reset(struct hls *h)
+{
+    h->begun = h->has_slot = 0;
+    h->length = 0;
+    h->frame_rate_milli = 0;
+}
+
+static uint32_t target_duration(const struct ring *r)
+{
+    return atomic_load_explicit(&r->header->target_duration, memory_order_relaxed);
+}
+
+/* Nothing is listed that may be overwritten before it is fetched. In a ring that is large enough
+ * this finds nothing. */
+static void lose_overwritten(struct hls *h, const struct ring *r)
+{
+    struct window *w = &h->window;
+    struct ring_frag f;
+    while (w->end > 0 && (ring_get(r, w->seg[0].first, &f) < 0 || !ring_safe(r, &f)))
+        window_lose(w);
+}
+
+static void write_text(struct hls *h, const struct ring *r)
+{
+    const struct window *w = &h->window;
+    const struct playlist p = {
+        .type = PLAYLIST_LIVE,
+        .independent = !atomic_load_explicit(&r->header->dependent, memory_order_relaxed),
+        .target_duration = target_duration(r)};
+    h->length = w->end == w->first ? 0
+                                   : playlist_media(h->text, sizeof h->text, &p, w->seg + w->first,
+                                                    w->end - w->first);
+}
+
+/* Frames in 1000 seconds; a source whose rate changes shows its highest. */
+static void note_rate(struct hls *h, const struct ring *r, const struct segment *s)
+{
+    uint64_t frames = 0, first = s->end > r->entries ? s->end - r->entries : 0;
+    struct ring_frag f;
+    for (uint64_t i = s->first > first ? s->first : first; i < s->end; i++)
+        frames += ring_get(r, i, &f) == 0 ? f.samples : 0;
+    uint64_t milli = (frames * MILLI * SEGMENT_SECOND + s->duration_us / 2) / s->duration_us;
+    if (milli > h->frame_rate_milli && milli <= UINT32_MAX)
+        h->frame_rate_milli = (uint32_t)milli;
+}
+
+static void take(struct hls *h, const struct ring *r, int64_t now)
+{
+    struct segment s, gone;
+    uint64_t oldest = cut_oldest(r), next = cut_next(r);
+    if (h->next < oldest || h->next > next) { /* numbers have gaps only if this slept for long */
+        window_init(&h->window, h->room, RING_CUTS, target_duration(r), 0);
+        h->next = oldest;
+    }
+    while (window_drop(&h->window, now, &gone))
+        ;
+    for (; h->next < next; h->next++) {
+        if (cut_get(r, h->next, &s) < 0) { /* what is listed has no gaps */
+            window_init(&h->window, h->room, RING_CUTS, target_duration(r), 0);
+            continue;
+        }
+        while (window_add(&h->window, &s) < 0)
+            window_lose(&h->window);
+        note_rate(h, r, &s);
+    }
+}
+
+int hls_update(struct hls *h, const struct camera *camera, int64_t now)
+{
+    const struct ring *r = &camera->ring;
+    if (!target_duration(r))
+        return 0;
+    if (!h->begun) {
+        window_init(&h->window, h->room, RING_CUTS, target_duration(r), 0);
+        h->begun = 1;
+        h->next = cut_oldest(r);
+    }
+    if (h->next != cut_next(r))
+        take(h, r, now);
+    if (!window_publish(&h->window, now))
+        return 0;
+    lose_overwritten(h, r);
+    write_text(h, r);
+    return 1;
+}
+
+int64_t hls_due(const struct hls *h)
+{
+    return h->begun ? window_due(&h->window) : INT64_MAX;
+}
+
+void hls_touch(struct hls *h, struct camera *camera, int64_t now)
+{
+    h->asked = now;
+    if (h->has_slot || !camera->name[0] || !camera->there)
+        return;
+    h->slot = ringfile_join(&camera->file);
+    h->has_slot = 1;
+    if (!camera_fresh(camera, now))
+        ringfile_want_key(&camera->file);
+}
+
+void hls_sweep(struct hls *h, struct camera *camera, int64_t now)
+{
+    int64_t linger = (int64_t)LINGER_TARGETS * target_duration(&camera->ring) * SEGMENT_SECOND;
+    if (linger < HLS_LINGER_US)
+        linger = HLS_LINGER_US;
+    if (h->asked && now - h->asked < linger)
+        return;
+    if (h->has_slot)
+        ringfile_leave(&camera->file, h->slot);
+    h->has_slot = 0;
+    if (h->begun && !camera_fresh(camera, now)) {
+        window_init(&h->window, h->room, RING_CUTS, target_duration(&camera->ring), 0);
+        h->next = cut_next(&camera->ring);
+        h->length = 0;
+    }
+}
+
+static void add_codec(char *codecs, const struct ring *r, uint32_t epoch)
+{
+    struct ring_init init;
+    struct unit u;
+    const char *why;
+    if (ring_copy_init(r, epoch, &init) < 0 ||
+        unit_next(init.bytes, init.size, &u, &why) != UNIT_READY || u.kind != UNIT_INIT ||
+        strstr(codecs, u.init.codec))
+        return;
+    if (*codecs)
+        strcat(codecs, ",");
+    strcat(codecs, u.init.codec);
+}
+
+/* Bits a second of the newest pictures, and something more: no segment has been measured yet. */
+static uint64_t estimate(const struct ring *r, uint32_t timescale)
+{
+    uint64_t bytes = 0, ticks = 0;
+    struct ring_frag f;
+    for (uint64_t i = ring_head(r); i-- > 0 && ring_get(r, i, &f) == 0;) {
+        bytes += f.size;
+        ticks += f.duration;
+        if (ticks >= (uint64_t)RATE_SECONDS * timescale)
+            break;
+    }
+    return ticks ? bytes * 8 * timescale / ticks * (RATE_SPARE + 1) / RATE_SPARE : 0;
+}
+
+size_t hls_master(const struct hls *h, const struct ring *r, char *out, size_t cap)
+{
+    const struct window *w = &h->window;
+    char codecs[CODECS_MAX] = "";
+    struct ring_init init;
+    struct unit u;
+    const char *why;
+    uint32_t epoch = atomic_load_explicit(&r->header->epoch, memory_order_acquire);
+    if (ring_copy_init(r, epoch, &init) < 0 ||
+        unit_next(init.bytes, init.size, &u, &why) != UNIT_READY || u.kind != UNIT_INIT)
+        return 0;
+    add_codec(codecs, r, epoch);
+    struct playlist_variant v = {
+        .uri = "live.m3u8", .codecs = codecs, .width = u.init.width, .height = u.init.height};
+    if (h->begun && w->end > w->first) {
+        for (size_t i = w->first; i < w->end; i++)
+            if (w->seg[i].epoch != epoch &&
+                (i == w->first || w->seg[i].epoch != w->seg[i - 1].epoch))
+                add_codec(codecs, r, w->seg[i].epoch);
+        window_rates(w->seg + w->first, w->end - w->first, target_duration(r), &v.bandwidth,
+                     &v.average);
+        v.frame_rate_milli = h->frame_rate_milli;
+    }
+    if (!v.bandwidth)
+        v.bandwidth = estimate(r, u.init.timescale);
+    return v.bandwidth ? playlist_master(out, cap, &v) : 0;
+}
