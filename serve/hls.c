@@ -14,6 +14,7 @@ enum {
 
 void hls_reset(struct hls *h)
 {
+    memset(&h->window, 0, sizeof h->window);
     h->begun = h->has_slot = 0;
     h->length = 0;
     h->frame_rate_milli = 0;
@@ -124,6 +125,7 @@ void hls_sweep(struct hls *h, struct camera *camera, int64_t now)
     if (h->has_slot)
         ringfile_leave(&camera->file, h->slot);
     h->has_slot = 0;
+    h->asked = 0;
     if (h->begun && !camera_fresh(camera, now)) {
         window_init(&h->window, h->room, RING_CUTS, target_duration(&camera->ring), 0);
         h->next = cut_next(&camera->ring);

@@ -52,8 +52,10 @@ __attribute__((format(printf, 2, 3))) static void add(struct text *t, const char
         t->len += (size_t)n < t->cap - t->len ? (size_t)n : t->cap - t->len - 1;
 }
 
-static void add_camera(const struct server *s, const struct camera *c, struct text *t, int64_t now)
+static void add_camera(const struct server *s, unsigned i, struct text *t, int64_t now)
 {
+    const struct camera *c = &s->camera[i];
+    const struct window *listed = &s->hls[i].window;
     const struct ring_header *h = c->ring.header;
     static struct ring_init init;
     int there = ring_copy_init(&c->ring, h->epoch, &init) == 0;
@@ -73,6 +75,8 @@ static void add_camera(const struct server *s, const struct camera *c, struct te
         add(t, "    \"age_ms\": %" PRId64 ",\n", (now - h->published) / 1000);
     else
         add(t, "    \"age_ms\": null,\n");
+    add(t, "    \"hls\": {\"segments\": %zu, \"watched\": %s},\n", listed->end - listed->first,
+        s->hls[i].asked ? "true" : "false");
     add(t, "    \"viewers\": {\"stream\": %u, \"raw\": %u}\n  }", viewers_of(s, c, VIEW_STREAM),
         viewers_of(s, c, VIEW_RAW));
 }
@@ -85,7 +89,7 @@ size_t status_write(const struct server *s, char *text, size_t cap, int64_t now)
     add(&t, "  \"cameras\": [");
     for (unsigned i = 0; i < s->cameras; i++) {
         add(&t, i ? ", " : "");
-        add_camera(s, &s->camera[i], &t, now);
+        add_camera(s, i, &t, now);
     }
     add(&t, "],\n");
     add(&t, "  \"connections\": %u,\n  \"static_children\": %u,\n", s->open, s->children);
