@@ -89,6 +89,13 @@ void hls_leave(struct server *s, struct camera *camera)
     hls_reset(hls_of(s, camera));
 }
 
+void hls_arrive(struct server *s, struct camera *camera)
+{
+    struct hls *h = hls_of(s, camera);
+    if (h->asked && camera->there)
+        hls_touch(h, camera, h->asked);
+}
+
 static void serve_text(struct server *s, struct conn *c, const struct http_request *req,
                        const char *text, size_t len, unsigned cache_s)
 {

@@ -172,6 +172,8 @@ void hls_retry(struct server *s, struct conn *c);
 void hls_news(struct server *s, struct camera *camera, int64_t now);
 /* The ring of this camera is about to go: so do those who are being sent something of it. */
 void hls_leave(struct server *s, struct camera *camera);
+/* There is a ring now: who waits for it counts as a viewer. */
+void hls_arrive(struct server *s, struct camera *camera);
 /* Sends on, as much as the kernel takes. The connection may be closed afterwards. */
 void hls_pump(struct server *s, struct conn *c, int64_t now);
 
