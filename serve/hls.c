@@ -1,5 +1,6 @@
 #include "serve/hls.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "mux/boxread.h"
@@ -133,7 +134,7 @@ void hls_sweep(struct hls *h, struct camera *camera, int64_t now)
     }
 }
 
-static void add_codec(char *codecs, const struct ring *r, uint32_t epoch)
+static void add_codec(char codecs[CODECS_MAX], const struct ring *r, uint32_t epoch)
 {
     struct ring_init init;
     struct unit u;
@@ -142,9 +143,8 @@ static void add_codec(char *codecs, const struct ring *r, uint32_t epoch)
         unit_next(init.bytes, init.size, &u, &why) != UNIT_READY || u.kind != UNIT_INIT ||
         strstr(codecs, u.init.codec))
         return;
-    if (*codecs)
-        strcat(codecs, ",");
-    strcat(codecs, u.init.codec);
+    size_t n = strlen(codecs);
+    snprintf(codecs + n, CODECS_MAX - n, "%s%s", n ? "," : "", u.init.codec);
 }
 
 /* Bits a second of the newest pictures, and something more: no segment has been measured yet. */

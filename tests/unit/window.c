@@ -90,6 +90,35 @@ static void leaving(void)
     ok(window_find(&w, 16) && w.count == 6 && w.end == 5, "what waits is kept as well");
 }
 
+static void losing(void)
+{
+    struct segment seg[8], s = {.duration_us = 2 * SECOND};
+    struct window w;
+    window_init(&w, seg, 8, TARGET, 0);
+    window_lose(&w);
+    ok(w.count == 0 && w.end == 0, "of nothing, nothing is lost");
+    for (s.sequence = 0; s.sequence < 8; s.sequence++)
+        window_add(&w, &s);
+    window_publish(&w, 0);
+    size_t retired = w.first;
+    ok(retired == 3 && w.end == 8, "eight of 2 s: five listed");
+    window_lose(&w);
+    ok(w.first == 2 && w.end == 7 && w.seg[0].sequence == 1 && w.listed_us == 10 * SECOND,
+       "a retired one is lost: the listed ones stay");
+    window_lose(&w);
+    window_lose(&w);
+    window_lose(&w);
+    ok(w.first == 0 && w.end == 4 && w.seg[0].sequence == 4 && w.listed_us == 8 * SECOND,
+       "then a listed one: the next is the first");
+    s.sequence = 8;
+    window_add(&w, &s);
+    while (w.end)
+        window_lose(&w);
+    ok(w.count == 1 && w.listed_us == 0 && w.seg[0].sequence == 8, "what waits is left");
+    window_lose(&w);
+    ok(w.count == 0 && w.end == 0 && w.listed_us == 0 && !window_find(&w, 8), "and that, too");
+}
+
 static void memory(void)
 {
     ok(window_longest(3, 0) == 12 * SECOND + 499999, "the longest playlist: 9 s and a segment");
@@ -134,6 +163,7 @@ int main(void)
 {
     listing();
     leaving();
+    losing();
     memory();
     rates();
     return done();
