@@ -92,9 +92,8 @@ static void leaving(void)
 
 static void losing(void)
 {
-    struct segment seg[8], s = {.duration_us = 2 * SECOND};
-    struct window w;
-    window_init(&w, seg, 8, TARGET, 0);
+    struct segment s = {.duration_us = 2 * SECOND};
+    window_init(&w, room, 8, TARGET, 0);
     window_lose(&w);
     ok(w.count == 0 && w.end == 0, "of nothing, nothing is lost");
     for (s.sequence = 0; s.sequence < 8; s.sequence++)
