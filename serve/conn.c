@@ -138,12 +138,15 @@ void conn_accept(struct server *s, const struct listener *listener)
             return;
         }
         peer_address(&from, &addr);
+        s->count.connections++;
         set_up(s, fd, &addr, listener->proxied);
     }
 }
 
 void conn_close(struct server *s, struct conn *c)
 {
+    if (c->state == CONN_VIEWER && c->kind != VIEW_STILL)
+        counts_of(s, c->camera)->closes[c->why]++;
     if (c->state == CONN_VIEWER)
         viewer_leave(s, c);
     else if (c->state == CONN_WAIT)
@@ -377,7 +380,7 @@ void conn_sweep(struct server *s)
             hls_retry(s, c);
         } else if (((c->state == CONN_VIEWER && c->blocked) || c->state == CONN_BODY) &&
                    age > LIMIT_STUCK_MS) {
-            s->count.closed_slow++;
+            c->why = CLOSE_STUCK;
             cut_off(s, c);
         } else if (c->state == CONN_VIEWER && c->kind == VIEW_STILL && !c->epoch &&
                    age > LIMIT_STILL_MS) {

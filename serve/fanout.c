@@ -343,8 +343,10 @@ static void look_for(struct camera *camera)
         return;
     for (unsigned i = server.viewers; i-- > 0;) {
         struct conn *c = &server.conn[server.viewer[i]];
-        if (c->camera == camera && camera->there)
+        if (c->camera == camera && camera->there) {
+            c->why = CLOSE_RING;
             conn_close(&server, c);
+        }
     }
     if (camera->there)
         hls_leave(&server, camera);

@@ -227,6 +227,10 @@ void hls_serve(struct server *s, struct conn *c, const struct http_request *req,
     static char master[PLAYLIST_MASTER_MAX];
     struct hls *h = hls_of(s, camera);
     c->waited = 0;
+    if (what == HLS_SEGMENT)
+        counts_of(s, camera)->segments++;
+    else if (what != HLS_INIT)
+        counts_of(s, camera)->playlists++;
     switch (what) {
     case HLS_MASTER:
         serve_text(s, c, req, master, hls_master(h, &camera->ring, master, sizeof master),
@@ -301,7 +305,7 @@ void hls_pump(struct server *s, struct conn *c, int64_t now)
             return;
         }
         c->since = now;
-        s->count.sent_bytes += (size_t)w;
+        counts_of(s, c->camera)->sent_bytes += (size_t)w;
         advance(c, (size_t)w);
     }
     conn_done(s, c, c->keep_alive);

@@ -24,6 +24,7 @@ enum {
     LIMIT_UNSENT = 128 << 10, /* bytes the kernel may hold for a viewer beyond its window */
     LIMIT_HOP = 32 << 10,     /* bytes of the send buffer towards a front end on this machine */
     LIMIT_STATUS = 16 << 10,  /* bytes of a status page */
+    LIMIT_METRICS = 64 << 10, /* bytes of what Prometheus gets */
 };
 
 #endif

@@ -7,7 +7,7 @@
 
 enum { HOST_MAX = 256 };
 
-static char status_text[LIMIT_STATUS];
+static char status_text[LIMIT_STATUS], metrics_text[LIMIT_METRICS];
 
 /* An endless stream has no bytes to name. A browser that asks for the rest of one it lost takes 416
  * as the end; one that probes for a length moves on to its next source. */
@@ -40,10 +40,18 @@ static void serve_status(struct server *s, struct conn *c, const struct http_req
     conn_send(s, c, req, &json, status_text, n);
 }
 
+static void serve_metrics(struct server *s, struct conn *c, const struct http_request *req)
+{
+    static const struct answer text = {.status = "200 OK",
+                                       .type = "text/plain; version=0.0.4; charset=utf-8"};
+    size_t n = metrics_write(s, metrics_text, sizeof metrics_text, now_us());
+    conn_send(s, c, req, &text, metrics_text, n);
+}
+
 /* What is ours. Everything else is a file. */
 struct route {
     const char *path;
-    enum { ROUTE_FILE, ROUTE_LIVE, ROUTE_STATUS, ROUTE_HLS } is;
+    enum { ROUTE_FILE, ROUTE_LIVE, ROUTE_STATUS, ROUTE_METRICS, ROUTE_HLS } is;
     int what; /* enum viewer_kind or enum hls_what */
     struct camera *camera;
     uint64_t number; /* HLS_INIT, HLS_SEGMENT; UINT64_MAX: none that can be */
@@ -55,6 +63,7 @@ static const struct route routes[] = {
     {.path = "/stream.m3u8", .is = ROUTE_HLS, .what = HLS_MASTER},
     {.path = "/live.m3u8", .is = ROUTE_HLS, .what = HLS_LIVE},
     {.path = "/status.json", .is = ROUTE_STATUS},
+    {.path = "/metrics", .is = ROUTE_METRICS},
 };
 
 /* PREFIX, a number, SUFFIX: 1 when the path is like that. A number that nobody writes so is none.
@@ -200,6 +209,8 @@ static void serve_ours(struct server *s, struct conn *c, const struct http_reque
         conn_answer(s, c, req, "404 Not Found", "no such page");
     else if (route->is == ROUTE_STATUS)
         serve_status(s, c, req);
+    else if (route->is == ROUTE_METRICS)
+        serve_metrics(s, c, req);
     else if (route->is == ROUTE_HLS)
         hls_serve(s, c, req, route->camera, (enum hls_what)route->what, route->number);
     else

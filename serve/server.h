@@ -9,6 +9,7 @@
 
 #include "serve/auth.h"
 #include "serve/camera.h"
+#include "serve/counts.h"
 #include "serve/elastic.h"
 #include "serve/hls.h"
 #include "serve/http.h"
@@ -26,8 +27,6 @@ enum conn_state {
 };
 
 enum hls_what { HLS_MASTER, HLS_LIVE, HLS_INIT, HLS_SEGMENT };
-
-enum viewer_kind { VIEW_STREAM, VIEW_RAW, VIEW_STILL };
 
 /* What a viewer is in the middle of being sent. It is built anew for every attempt, so that a
  * viewer needs no buffer of its own. */
@@ -54,6 +53,7 @@ struct conn {
     int waited;            /* for long enough: is answered in any case */
     int slot;              /* of the viewer in a named ring, or -1 */
     enum viewer_kind kind;
+    enum close_reason why; /* it is closed, should it be */
     enum pending pending;
     int64_t due;          /* us: when to look at this viewer again without a new fragment */
     int blocked;          /* the kernel took less than all: wait for EPOLLOUT */
@@ -72,7 +72,7 @@ struct conn {
 };
 
 struct counters {
-    uint64_t requests, viewers, refused, closed_slow, jumps, sent_bytes;
+    uint64_t connections, requests, refused;
 };
 
 struct listener {
@@ -94,6 +94,7 @@ struct server {
     struct auth *auth;      /* NULL: everybody may look */
     struct camera camera[LIMIT_CAMERAS];
     struct hls hls[LIMIT_CAMERAS]; /* of each */
+    struct counts counts[LIMIT_CAMERAS];
     unsigned cameras;
     struct conn *conn; /* [conns] */
     unsigned conns, open;
@@ -194,7 +195,19 @@ void viewer_leave(struct server *s, struct conn *c);
 void static_serve(struct server *s, struct conn *c, const struct http_request *req);
 void static_reap(struct server *s);
 
+/* What is counted of this camera. */
+static inline struct counts *counts_of(struct server *s, const struct camera *camera)
+{
+    return &s->counts[camera - s->camera];
+}
+
+/* How many are being sent that now. */
+unsigned status_viewers(const struct server *s, const struct camera *c, enum viewer_kind kind);
+
 /* status.c: the status page as JSON into text[cap]; its length. */
 size_t status_write(const struct server *s, char *text, size_t cap, int64_t now);
+
+/* metrics.c: the same for Prometheus, text format 0.0.4. */
+size_t metrics_write(const struct server *s, char *text, size_t cap, int64_t now);
 
 #endif

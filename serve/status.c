@@ -1,9 +1,9 @@
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
+#include <string.h>
 
 #include "mux/boxread.h"
 #include "serve/server.h"
+#include "serve/text.h"
 
 /* Frames, bytes and seconds over the newest second or so in the ring. */
 struct recent {
@@ -27,7 +27,7 @@ static struct recent recent(const struct ring *r, uint32_t timescale)
     return out;
 }
 
-static unsigned viewers_of(const struct server *s, const struct camera *c, enum viewer_kind kind)
+unsigned status_viewers(const struct server *s, const struct camera *c, enum viewer_kind kind)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < s->viewers; i++) {
@@ -35,21 +35,6 @@ static unsigned viewers_of(const struct server *s, const struct camera *c, enum 
         n += v->camera == c && v->kind == kind;
     }
     return n;
-}
-
-struct text {
-    char *p;
-    size_t cap, len;
-};
-
-__attribute__((format(printf, 2, 3))) static void add(struct text *t, const char *format, ...)
-{
-    va_list ap;
-    va_start(ap, format);
-    int n = vsnprintf(t->p + t->len, t->cap - t->len, format, ap);
-    va_end(ap);
-    if (n > 0)
-        t->len += (size_t)n < t->cap - t->len ? (size_t)n : t->cap - t->len - 1;
 }
 
 static void add_camera(const struct server *s, unsigned i, struct text *t, int64_t now)
@@ -64,40 +49,50 @@ static void add_camera(const struct server *s, unsigned i, struct text *t, int64
     const char *why;
     if (there)
         unit_next(init.bytes, init.size, &u, &why);
-    add(t, "{\n    \"name\": \"%s\",\n", c->name);
-    add(t, "    \"codec\": \"%s\",\n", u.init.codec);
-    add(t, "    \"width\": %" PRIu32 ",\n    \"height\": %" PRIu32 ",\n", u.init.width,
-        u.init.height);
-    add(t, "    \"frames_per_second\": %.2f,\n    \"bits_per_second\": %.0f,\n", r.fps, r.bits);
-    add(t, "    \"fragments\": %" PRIu64 ",\n    \"epoch\": %" PRIu32 ",\n", ring_head(&c->ring),
-        (uint32_t)h->epoch);
+    text_add(t, "{\n    \"name\": \"%s\",\n", c->name);
+    text_add(t, "    \"codec\": \"%s\",\n", u.init.codec);
+    text_add(t, "    \"width\": %" PRIu32 ",\n    \"height\": %" PRIu32 ",\n", u.init.width,
+             u.init.height);
+    text_add(t, "    \"frames_per_second\": %.2f,\n    \"bits_per_second\": %.0f,\n", r.fps,
+             r.bits);
+    text_add(t, "    \"fragments\": %" PRIu64 ",\n    \"epoch\": %" PRIu32 ",\n",
+             ring_head(&c->ring), (uint32_t)h->epoch);
     if (ring_head(&c->ring))
-        add(t, "    \"age_ms\": %" PRId64 ",\n", (now - h->published) / 1000);
+        text_add(t, "    \"age_ms\": %" PRId64 ",\n", (now - h->published) / 1000);
     else
-        add(t, "    \"age_ms\": null,\n");
-    add(t, "    \"hls\": {\"segments\": %zu, \"watched\": %s},\n", listed->end - listed->first,
-        s->hls[i].asked ? "true" : "false");
-    add(t, "    \"viewers\": {\"stream\": %u, \"raw\": %u}\n  }", viewers_of(s, c, VIEW_STREAM),
-        viewers_of(s, c, VIEW_RAW));
+        text_add(t, "    \"age_ms\": null,\n");
+    text_add(t, "    \"hls\": {\"segments\": %zu, \"watched\": %s},\n", listed->end - listed->first,
+             s->hls[i].asked ? "true" : "false");
+    text_add(t, "    \"viewers\": {\"stream\": %u, \"raw\": %u}\n  }",
+             status_viewers(s, c, VIEW_STREAM), status_viewers(s, c, VIEW_RAW));
 }
 
 size_t status_write(const struct server *s, char *text, size_t cap, int64_t now)
 {
     struct text t = {text, cap, 0};
-    add(&t, "{\n  \"version\": \"" VERSION "\",\n");
-    add(&t, "  \"uptime_ms\": %" PRId64 ",\n", (now - s->started) / 1000);
-    add(&t, "  \"cameras\": [");
+    struct counts all;
+    memset(&all, 0, sizeof all);
     for (unsigned i = 0; i < s->cameras; i++) {
-        add(&t, i ? ", " : "");
+        all.joins[VIEW_STREAM] += s->counts[i].joins[VIEW_STREAM];
+        all.joins[VIEW_RAW] += s->counts[i].joins[VIEW_RAW];
+        all.closes[CLOSE_STUCK] += s->counts[i].closes[CLOSE_STUCK];
+        all.jumps += s->counts[i].jumps;
+        all.sent_bytes += s->counts[i].sent_bytes;
+    }
+    text_add(&t, "{\n  \"version\": \"" VERSION "\",\n");
+    text_add(&t, "  \"uptime_ms\": %" PRId64 ",\n", (now - s->started) / 1000);
+    text_add(&t, "  \"cameras\": [");
+    for (unsigned i = 0; i < s->cameras; i++) {
+        text_add(&t, i ? ", " : "");
         add_camera(s, i, &t, now);
     }
-    add(&t, "],\n");
-    add(&t, "  \"connections\": %u,\n  \"static_children\": %u,\n", s->open, s->children);
-    add(&t, "  \"requests_total\": %" PRIu64 ",\n  \"viewers_total\": %" PRIu64 ",\n",
-        s->count.requests, s->count.viewers);
-    add(&t, "  \"refused_total\": %" PRIu64 ",\n  \"closed_slow_total\": %" PRIu64 ",\n",
-        s->count.refused, s->count.closed_slow);
-    add(&t, "  \"jumps_total\": %" PRIu64 ",\n  \"sent_bytes_total\": %" PRIu64 "\n}\n",
-        s->count.jumps, s->count.sent_bytes);
+    text_add(&t, "],\n");
+    text_add(&t, "  \"connections\": %u,\n  \"static_children\": %u,\n", s->open, s->children);
+    text_add(&t, "  \"requests_total\": %" PRIu64 ",\n  \"viewers_total\": %" PRIu64 ",\n",
+             s->count.requests, all.joins[VIEW_STREAM] + all.joins[VIEW_RAW]);
+    text_add(&t, "  \"refused_total\": %" PRIu64 ",\n  \"closed_slow_total\": %" PRIu64 ",\n",
+             s->count.refused, all.closes[CLOSE_STUCK]);
+    text_add(&t, "  \"jumps_total\": %" PRIu64 ",\n  \"sent_bytes_total\": %" PRIu64 "\n}\n",
+             all.jumps, all.sent_bytes);
     return t.len;
 }

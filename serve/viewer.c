@@ -135,6 +135,22 @@ static unsigned pending_iov(struct conn *c, struct iovec *iov)
     }
 }
 
+/* How long ago this fragment was published: the newest one's time is known, and how far in front of
+ * it this one is. */
+static int64_t lateness(const struct conn *c)
+{
+    const struct ring *r = &c->camera->ring;
+    const struct ring_frag *f = &c->step.frag;
+    struct ring_frag newest;
+    const struct ring_init *init = ring_init_of(r, f->epoch);
+    int64_t since = now_us() - atomic_load_explicit(&r->header->published, memory_order_relaxed);
+    if (!init || ring_get(r, ring_head(r) - 1, &newest) < 0 || newest.dts < f->dts)
+        return since;
+    uint64_t ahead = newest.dts + newest.duration - f->dts - f->duration;
+    return since + (int64_t)(ahead * 1000000 /
+                             atomic_load_explicit(&init->timescale, memory_order_relaxed));
+}
+
 /* Sends what is pending. 1 done, 0 the kernel is full, -1 this connection is at its end. */
 static int send_pending(struct server *s, struct conn *c, int64_t now)
 {
@@ -157,12 +173,16 @@ static int send_pending(struct server *s, struct conn *c, int64_t now)
     if (w < 0)
         return errno == EAGAIN || errno == EINTR ? 0 : -1;
     /* What was overwritten while the kernel copied it is not the stream any more. */
-    if (c->pending == PENDING_FRAG && !ring_whole(&c->camera->ring, &c->step.frag))
+    if (c->pending == PENDING_FRAG && !ring_whole(&c->camera->ring, &c->step.frag)) {
+        c->why = CLOSE_LAPPED;
         return -1;
+    }
     c->since = now;
     c->sent += (size_t)w;
     c->body += (size_t)w;
-    s->count.sent_bytes += (size_t)w;
+    counts_of(s, c->camera)->sent_bytes += (size_t)w;
+    if (c->pending == PENDING_FRAG && (size_t)w == left)
+        count_delay(counts_of(s, c->camera), lateness(c));
     return (size_t)w == left;
 }
 
@@ -196,7 +216,7 @@ static int next_elastic(struct server *s, struct conn *c, int64_t now, int64_t *
     default:
         return -1;
     }
-    s->count.jumps += c->elastic.jumps - jumps;
+    counts_of(s, c->camera)->jumps += c->elastic.jumps - jumps;
     return 1;
 }
 
@@ -213,7 +233,7 @@ static int next_raw(struct server *s, struct conn *c)
         if (key <= (int64_t)c->next || ring_get(&c->camera->ring, (uint64_t)key, &c->step.frag) < 0)
             return -1;
         c->next = (uint64_t)key;
-        s->count.jumps++;
+        counts_of(s, c->camera)->jumps++;
     }
     if (c->step.frag.epoch != c->epoch) {
         c->epoch = c->step.frag.epoch;
@@ -284,8 +304,10 @@ int64_t viewer_pump(struct server *s, struct conn *c, int64_t now)
 {
     int64_t due;
     for (;;) {
-        if (c->pending == PENDING_FRAG && !ring_whole(&c->camera->ring, &c->step.frag))
+        if (c->pending == PENDING_FRAG && !ring_whole(&c->camera->ring, &c->step.frag)) {
+            c->why = CLOSE_LAPPED;
             break;
+        }
         int done = c->pending == PENDING_NONE ? 1 : send_pending(s, c, now);
         if (done < 0)
             break;
@@ -297,8 +319,10 @@ int64_t viewer_pump(struct server *s, struct conn *c, int64_t now)
         int more = next_pending(s, c, now, &due);
         if (more == 0)
             return due;
-        if (more < 0)
+        if (more < 0) {
+            c->why = CLOSE_LAPPED;
             break;
+        }
         if (more == 2) {
             viewer_leave(s, c);
             conn_done(s, c, c->keep_alive);
@@ -341,6 +365,7 @@ void viewer_begin(struct server *s, struct conn *c, const struct http_request *r
     }
     int64_t now = now_us();
     c->kind = kind;
+    c->why = CLOSE_CLIENT;
     c->camera = camera;
     viewer_attach(c, now);
     c->state = CONN_VIEWER;
@@ -353,7 +378,7 @@ void viewer_begin(struct server *s, struct conn *c, const struct http_request *r
     c->since = now;
     c->viewer = s->viewers;
     s->viewer[s->viewers++] = (uint32_t)(c - s->conn);
-    s->count.viewers += kind != VIEW_STILL;
+    counts_of(s, camera)->joins[kind]++;
     elastic_init(&c->elastic, now, req->firefox);
     c->due = viewer_pump(s, c, now);
 }
