@@ -10,6 +10,8 @@
 #   make guest-debian          and on a whole one, in a virtual machine
 #   make fuzz TIME=60 [TARGET=misb]    every fuzzer, or one, for so many seconds
 #   make bench-tls             what TLS costs in front of fanout
+#   make bench-hls             what HLS segments cost, beside nginx
+#   make players [TIME=120]    HLS in browsers and players of all kinds
 #   make stress TIME=60        a ring's writer flat out and 16 readers
 #   make soak TIME=900         the appliance under a killer
 VERSION = 0.1.0
@@ -27,10 +29,12 @@ LDFLAGS += -fsanitize=$(SAN)
 endif
 
 # A tool is a main file named here; every other source goes into the library.
-TOOLS = capture/testcard capture/v4l2cap mux/h264fmp4 serve/fanout serve/ringput serve/ringcat serve/ondemand \
-	scripts/fmp4streamer
+TOOLS = capture/testcard capture/v4l2cap mux/h264fmp4 hls/fmp4hls serve/fanout serve/ringput serve/ringcat serve/ondemand \
+	hls/fmp4clip scripts/fmp4streamer
 # What nobody starts by hand.
 HELPERS = service/stage serve/checkpassword
+# Scripts that people start.
+COMMANDS = scripts/fmp4streamer-user scripts/fmp4streamer-clip
 LIB = $(BUILD)/libfmp4streamer.a
 SOURCES = $(wildcard capture/*.c mux/*.c hls/*.c serve/*.c scripts/*.c)
 LIBSRC = $(filter-out $(TOOLS:=.c) serve/checkpassword.c,$(SOURCES))
@@ -45,7 +49,7 @@ FUZZ = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
 FUZZOBJ = $(LIBSRC:%.c=$(BUILD)/fuzz/%.o)
 FUZZCC = clang $(FLAGS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 
-all: $(BIN) $(LIBEXEC) $(BUILD)/fmp4streamer-user
+all: $(BIN) $(LIBEXEC) $(COMMANDS:scripts/%=$(BUILD)/%)
 
 define tool
 $(BUILD)/$(notdir $(1)): $(BUILD)/$(1).o $(LIB)
@@ -55,8 +59,8 @@ $(foreach t,$(TOOLS) $(HELPERS),$(eval $(call tool,$(t))))
 # Where there is no libcrypt, as for most cross compilers: make HELPERS=service/stage
 $(BUILD)/checkpassword: LIBS = -lcrypt
 
-# It finds checkpassword beside it.
-$(BUILD)/fmp4streamer-user: scripts/fmp4streamer-user
+# They find the tools that they use beside them.
+$(BUILD)/fmp4streamer-%: scripts/fmp4streamer-%
 	@mkdir -p $(@D)
 	install $< $@
 
@@ -100,6 +104,9 @@ test: built
 bench: all $(BENCH)
 	BUILD=$(BUILD) tests/bench/run
 
+bench-hls: all
+	BUILD=$(BUILD) tests/bench/hls
+
 bench-tls: all $(BUILD)/bench/load $(BUILD)/bench/pace
 	BUILD=$(BUILD) tests/bench/tls
 
@@ -115,6 +122,10 @@ guest: all $(GUEST)
 guest-debian: guest deb
 	BUILD=$(BUILD) tests/guest/debian/build $(BUILD)/deb/fmp4streamer_*.deb
 	BUILD=$(BUILD) GUEST_DEBIAN=1 prove -v -e '' tests/tool/debian.t
+
+# HLS in other people's players, TIME seconds in each (not of 60, but 120, where nobody says it).
+players: all
+	BUILD=$(BUILD) tests/players/run -n $(if $(filter file,$(origin TIME)),120,$(TIME)) $(PLAYERS)
 
 stress: $(BUILD)/bench/ringstress
 	$< $(TIME)
@@ -134,7 +145,6 @@ MAN = $(PREFIX)/share/man
 COMPLETIONS = $(PREFIX)/share/bash-completion/completions
 FOLDERS = $(wildcard capture mux hls serve scripts service)
 PAGES = $(wildcard $(FOLDERS:=/*.[1-8]))
-COMMANDS = $(wildcard scripts/fmp4streamer-user)
 SERVICE = $(wildcard $(addprefix service/,run finish users certificate certbot-deploy))
 EXAMPLES = $(wildcard $(addprefix service/,haproxy.cfg nginx-stream.conf nginx-http2.conf nginx-edge.conf lighttpd.conf))
 
@@ -178,4 +188,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/fuzz/*/*.d)
-.PHONY: all built tools units unit test bench bench-tls fuzz guest guest-debian stress lint install deb deb-root clean
+.PHONY: all built tools units unit test bench bench-hls bench-tls fuzz guest guest-debian players stress lint install deb deb-root clean

@@ -22,7 +22,6 @@ void mux_init(struct mux *m, const struct mux_options *opt)
 {
     m->opt = *opt;
     m->written = opt->base;
-    m->tfra_stride = 1;
 }
 
 static void put_iov(struct mux *m, void *p, size_t n)
@@ -171,20 +170,6 @@ static void add_to_pipe(struct mux *m, uint8_t *window, const struct au *au, int
     put_sample(m, window, au);
 }
 
-/* Every entry is kept until the table is full; from then on half of them, evenly spread. */
-static void note_random_access(struct mux *m, uint64_t time, uint64_t moof)
-{
-    if (m->tfra_phase++ % m->tfra_stride)
-        return;
-    if (m->tfras == TFRA_MAX) {
-        for (uint32_t i = 0; i < TFRA_MAX / 2; i++)
-            m->tfra[i] = m->tfra[2 * i];
-        m->tfras = TFRA_MAX / 2;
-        m->tfra_stride *= 2;
-    }
-    m->tfra[m->tfras++] = (struct tfra_entry){time, moof};
-}
-
 /* Writes out the group gathered so far. next: the time of the access unit behind it, or -1 at the
  * end, where the last sample lasts as long as the one before. */
 static void flush_gop(struct mux *m, int64_t next)
@@ -197,7 +182,7 @@ static void flush_gop(struct mux *m, int64_t next)
     reorder_samples(m->sample, m->order, m->shown, m->samples);
     uint64_t moof = m->written + (m->gop_utc ? PRFT_BYTES : 0);
     if (m->gop_sync)
-        note_random_access(m, (uint64_t)m->gop_tick, moof);
+        mfra_add(&m->mfra, (uint64_t)m->gop_tick, moof);
     put_head(m, (uint64_t)m->gop_tick, m->gop_utc, m->sample, m->samples);
     put_iov(m, m->gop[m->gathering], m->gop_bytes);
     m->gathering ^= 1;
@@ -308,37 +293,12 @@ unsigned mux_add(struct mux *m, uint8_t *window, const struct au *au, int64_t ar
     return m->iovs;
 }
 
-/* 14496-12 8.8.9 to 8.8.11: where a player may begin, for those that seek from the end. */
-static void put_mfra(struct mux *m)
-{
-    struct box b;
-    box_init(&b, m->mfra, sizeof m->mfra);
-    size_t mfra = box_open(&b, "mfra");
-    size_t tfra = box_open_full(&b, "tfra", 1, 0);
-    box_u32(&b, TRACK_ID);
-    box_u32(&b, 0); /* traf, trun and sample numbers of one byte */
-    box_u32(&b, m->tfras);
-    for (uint32_t i = 0; i < m->tfras; i++) {
-        box_u64(&b, m->tfra[i].time);
-        box_u64(&b, m->tfra[i].moof);
-        box_u8(&b, 1);
-        box_u8(&b, 1);
-        box_u8(&b, 1);
-    }
-    box_close(&b, tfra);
-    size_t mfro = box_open_full(&b, "mfro", 0, 0);
-    box_u32(&b, (uint32_t)(b.len + 4));
-    box_close(&b, mfro);
-    box_close(&b, mfra);
-    put_iov(m, m->mfra, b.len);
-}
-
 unsigned mux_end(struct mux *m)
 {
     m->iovs = 0;
     if (m->opt.mode == MUX_GOP && m->started) {
         flush_gop(m, -1);
-        put_mfra(m);
+        put_iov(m, m->mfra_bytes, mfra_write(&m->mfra, m->mfra_bytes, sizeof m->mfra_bytes));
     }
     return m->iovs;
 }

@@ -20,6 +20,7 @@
 #include "capture/poc.h"
 #include "mux/frag.h"
 #include "mux/init.h"
+#include "mux/mfra.h"
 #include "mux/paramstore.h"
 #include "mux/timing.h"
 
@@ -29,9 +30,6 @@ enum {
     GOP_SAMPLES_MAX = 4000, /* the moof then stays below FRAG_HEAD_MAX of boxread.h */
     GOP_BYTES_MAX = 32 << 20,
     GOP_TICKS_MAX = 10 * TIMESCALE, /* a kill costs no more than this */
-    TFRA_MAX = 65536,               /* entries; beyond, every second one is dropped */
-    TFRA_ENTRY_BYTES = 19,
-    MFRA_FIXED = 48,
     MUX_IOV_MAX = 2 * AU_NALS_MAX + 8,
 };
 
@@ -50,10 +48,6 @@ struct mux_options {
     uint64_t base;   /* bytes in front of ours in that file */
     unsigned rotate; /* degrees clockwise: 0, 90, 180, 270 */
     struct rate rate;
-};
-
-struct tfra_entry {
-    uint64_t time, moof;
 };
 
 struct mux {
@@ -89,10 +83,8 @@ struct mux {
     int64_t gop_tick; /* of its first sample */
     uint64_t gop_utc; /* or 0 */
     int gop_sync;     /* its first sample is a sync sample */
-    struct tfra_entry tfra[TFRA_MAX];
-    uint32_t tfras;
-    uint32_t tfra_stride, tfra_phase;
-    uint8_t mfra[TFRA_MAX * TFRA_ENTRY_BYTES + MFRA_FIXED];
+    struct mfra mfra;
+    uint8_t mfra_bytes[MFRA_BYTES_MAX];
 };
 
 #define MUX_PATCH "avc3"

@@ -22,8 +22,8 @@ static void clear(void)
 {
     uint8_t *p = (uint8_t *)&mux;
     memset(p, 0, offsetof(struct mux, gop));
-    memset(&mux.gathering, 0, offsetof(struct mux, tfra) - offsetof(struct mux, gathering));
-    mux.tfras = mux.tfra_stride = mux.tfra_phase = 0;
+    memset(&mux.gathering, 0, offsetof(struct mux, mfra) - offsetof(struct mux, gathering));
+    mux.mfra.count = mux.mfra.phase = mux.mfra.halved = 0;
 }
 
 static int is_within(const uint8_t *p, size_t n, const void *object, size_t size)
