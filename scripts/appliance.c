@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #include "scripts/journal.h"
 #include "scripts/notify.h"
 #include "scripts/preflight.h"
+#include "scripts/recordings.h"
 #include "scripts/secure.h"
 #include "scripts/show.h"
 #include "serve/children.h"
@@ -31,6 +33,7 @@ enum {
     AGAIN_MS = 1000,    /* between two starts of the supervisor, at least */
     LOOK_MS = 5000,     /* between two looks for processes that lost their parent */
     SURE_MS = 10000,    /* a web server that is not ready by then does not hold the rest up */
+    MASK = 022,         /* what is made here, services that are other users read */
 };
 
 static struct {
@@ -94,10 +97,22 @@ static void open_journal(size_t i)
     journal_init(&app.journal[i], fd, camera, app.tree.dir);
 }
 
+/* A recorder that has no directory says so itself, again and again; this says why. */
+static void make_recordings(const struct config *config)
+{
+    char path[PATH_MAX];
+    for (size_t i = 0; i < config->count; i++)
+        if (config->camera[i].recorded &&
+            recordings_make(&config->record, config->camera[i].name, app.tree.roles, path) < 0)
+            fprintf(stderr, "fmp4streamer: %s: %s\n", path,
+                    errno == EPERM ? "not for recordings: it is somebody else's" : strerror(errno));
+}
+
 static void lay_out(void)
 {
     if (tree_clear(&app.tree) < 0 || tree_pages(&app.tree, &app.config) < 0)
         tree_failed();
+    make_recordings(&app.config);
     secure_install(&app.config, &app.tree);
     for (size_t i = 0; i < app.plan.count; i++)
         if (tree_add(&app.tree, &app.plan.service[i]) < 0)
@@ -177,7 +192,7 @@ static void remove_rings(const struct plan *old)
 {
     char name[PLAN_NAME_MAX + 1];
     for (size_t i = 0; i < old->count; i++)
-        if (old->service[i].logged && !find(&app.plan, old->service[i].name)) {
+        if (old->service[i].role == ROLE_CAPTURE && !find(&app.plan, old->service[i].name)) {
             snprintf(name, sizeof name, "%s", old->service[i].name);
             ringfile_remove(name);
         }
@@ -199,6 +214,7 @@ static void reload(void)
         app.plan = old;
         return;
     }
+    make_recordings(&config);
     int other_tls = secure_install(&config, &app.tree);
     if (apply(&old) < 0 || tree_pages(&app.tree, &config) < 0) {
         fprintf(stderr, "fmp4streamer: %s: %s\n", app.tree.path, strerror(errno));
@@ -360,6 +376,8 @@ void appliance_run(const struct config *config, const struct tree *tree, const c
     if (appliance_plan(&app.plan, &app.config, &app.tree) < 0)
         exit(EXIT_USAGE);
     take_signals();
+    if (app.tree.roles->known)
+        umask(MASK);
     if (app.config.priority_line && setpriority(PRIO_PROCESS, 0, app.config.priority) < 0)
         fprintf(stderr, "fmp4streamer: priority %d: %s\n", app.config.priority, strerror(errno));
     prctl(PR_SET_CHILD_SUBREAPER, 1);

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "scripts/places.h"
+
 #define CONF_HERE   "fmp4streamer.conf"
 #define CONF_SYSTEM "/etc/fmp4streamer/fmp4streamer.conf"
 
@@ -73,6 +75,20 @@ const char *conffile_path(const char *given)
     return realpath(conffile_name(given), path) ? path : conffile_name(given);
 }
 
+/* Where recordings go when the file does not say it: nobody else knows where the state is. */
+static int place_recordings(struct config_record *record, const char *path)
+{
+    char state[PATH_MAX];
+    if (!record->line || *record->dir.path)
+        return 0;
+    int n = places_state(state) < 0 ? -1
+                                    : snprintf(record->dir.path, sizeof record->dir.path,
+                                               "%s/" CONFIG_RECORDINGS, state);
+    return n >= 0 && n < (int)sizeof record->dir.path
+               ? 0
+               : refuse(-1, path, "[record]: dir: none is given, and HOME is not set");
+}
+
 int conffile_read(struct config *config, const char *given)
 {
     static char text[CONFIG_BYTES + 1];
@@ -83,7 +99,7 @@ int conffile_read(struct config *config, const char *given)
     if (read_file(path, given != NULL, text, sizeof text, &length) < 0)
         return -1;
     if (config_read(config, text, length, &mistakes) == 0)
-        return 0;
+        return place_recordings(&config->record, path);
     for (size_t i = 0; i < m->count && i < CONFIG_MISTAKES; i++)
         fprintf(stderr, "fmp4streamer: %s:%u: %s\n", path, m->list[i].line, m->list[i].text);
     if (m->count > CONFIG_MISTAKES)

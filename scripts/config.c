@@ -14,6 +14,10 @@ enum {
     DEFAULT_PROXY_PORT = 8001,
 };
 
+#define DEFAULT_KEEP       "10G"
+#define DEFAULT_KEEP_BYTES (UINT64_C(10) << 30)
+#define DEFAULT_SEGMENT    "6"
+
 static void begin_camera(struct confreader *r, const char *device, unsigned line)
 {
     struct config *c = r->config;
@@ -46,6 +50,17 @@ static void end_section(struct confreader *r)
     r->not_yet = 0;
 }
 
+/* One of the sections that there is one of. line: where it began, 0: it has not come yet. */
+static void begin_single(struct confreader *r, enum confsection which, const char *name,
+                         unsigned *line, unsigned here)
+{
+    if (*line)
+        confkeys_mistake(r, here, "[%s]: a second one, the first is in line %u", name, *line);
+    else
+        *line = here;
+    r->section = which;
+}
+
 static void section(struct confreader *r, const struct ini_item *item)
 {
     struct config *c = r->config;
@@ -58,12 +73,11 @@ static void section(struct confreader *r, const struct ini_item *item)
     memcpy(name, item->name, item->name_length);
     name[item->name_length] = 0;
     if (strcmp(name, "server") == 0) {
-        if (r->server_line)
-            confkeys_mistake(r, item->line, "[server]: a second one, the first is in line %u",
-                             r->server_line);
-        else
-            r->server_line = item->line;
-        r->section = CONF_SERVER;
+        begin_single(r, CONF_SERVER, name, &r->server_line, item->line);
+        return;
+    }
+    if (strcmp(name, "record") == 0) {
+        begin_single(r, CONF_RECORD, name, &c->record.line, item->line);
         return;
     }
     for (size_t i = 0; i < c->count; i++)
@@ -73,7 +87,8 @@ static void section(struct confreader *r, const struct ini_item *item)
             return;
         }
     if (name[0] != '/')
-        confkeys_mistake(r, item->line, "[%s]: neither server nor the path of a device", name);
+        confkeys_mistake(r, item->line, "[%s]: neither server, record nor the path of a device",
+                         name);
     else if (c->count == CONFIG_CAMERAS)
         confkeys_mistake(r, item->line, "[%s]: more than %d cameras", name, CONFIG_CAMERAS);
     else
@@ -107,13 +122,14 @@ static void key(struct confreader *r, const struct ini_item *item)
     }
     r->key = name;
     r->line = item->line;
-    if (r->section == CONF_SERVER) {
-        if (!confkeys_server(r, value))
-            confkeys_mistake(r, r->line,
-                             "%s: no key of [server] (fmp4streamer.conf(5) has them all)", name);
-    } else if (r->section == CONF_CAMERA) {
+    if (r->section == CONF_CAMERA) {
         if (!confkeys_camera(r, value))
             control(r, value);
+    } else if (r->section != CONF_NOWHERE) {
+        int server = r->section == CONF_SERVER;
+        if (!(server ? confkeys_server(r, value) : confkeys_record(r, value)))
+            confkeys_mistake(r, r->line, "%s: no key of [%s] (fmp4streamer.conf(5) has them all)",
+                             name, server ? "server" : "record");
     }
 }
 
@@ -131,6 +147,56 @@ static void name_cameras(struct confreader *r)
                 confkeys_mistake(r, c->camera[i].line,
                                  "[%s]: is called %s, as [%s] is: give it another name",
                                  c->camera[i].device, c->camera[i].name, c->camera[j].device);
+}
+
+static struct config_camera *find_camera(struct config *c, const char *name, size_t length)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (strncmp(c->camera[i].name, name, length) == 0 && !c->camera[i].name[length])
+            return &c->camera[i];
+    return NULL;
+}
+
+/* Which cameras are recorded. */
+static void choose_recorded(struct confreader *r)
+{
+    static const char blanks[] = " \t\n";
+    struct config *c = r->config;
+    const struct config_record *record = &c->record;
+    for (size_t i = 0; i < c->count; i++)
+        c->camera[i].recorded = record->line && !record->cameras_line;
+    for (const char *p = record->cameras; *(p += strspn(p, blanks));) {
+        size_t n = strcspn(p, blanks);
+        struct config_camera *camera = find_camera(c, p, n);
+        if (camera)
+            camera->recorded = 1;
+        else
+            confkeys_mistake(r, record->cameras_line, "cameras: %.*s: no camera is called that",
+                             n > CONFIG_NAME_MAX ? CONFIG_NAME_MAX : (int)n, p);
+        p += n;
+    }
+}
+
+/* The recorder of camera NAME is a service of its own, and all recordings are at one address. */
+static void end_record(struct confreader *r)
+{
+    struct config *c = r->config;
+    char name[CONFIG_NAME_MAX + sizeof CONFIG_RECORDER];
+    choose_recorded(r);
+    for (size_t i = 0; i < c->count; i++) {
+        const struct config_camera *camera = &c->camera[i];
+        const struct config_camera *other;
+        snprintf(name, sizeof name, CONFIG_RECORDER "%s", camera->name);
+        other = camera->recorded ? find_camera(c, name, strlen(name)) : NULL;
+        if (other)
+            confkeys_mistake(r, other->line,
+                             "[%s]: is called %s, as the recorder of %s is: give it another name",
+                             other->device, name, camera->name);
+        if (c->record.line && strcmp(camera->name, CONFIG_RECORDINGS) == 0)
+            confkeys_mistake(r, camera->line,
+                             "[%s]: is called %s, where recordings are: give it another name",
+                             camera->device, camera->name);
+    }
 }
 
 /* What can only be said once all of [server] is known, and what follows from it. */
@@ -168,6 +234,8 @@ static void start(struct confreader *r, struct config *config, struct config_mis
     config->https_port = config->proxy_port = 0;
     config->max_viewers = config->max_per_address = 0;
     config->priority = config->redirect = 0;
+    config->record = (struct config_record){
+        .keep = DEFAULT_KEEP, .keep_bytes = DEFAULT_KEEP_BYTES, .segment = DEFAULT_SEGMENT};
     config->count = 0;
 }
 
@@ -208,6 +276,7 @@ int config_read(struct config *config, const char *text, size_t length,
         begin_camera(&r, "/dev/video0", 0);
     end_server(&r);
     name_cameras(&r);
+    end_record(&r);
     sort_mistakes(mistakes);
     return mistakes->count ? -1 : 0;
 }

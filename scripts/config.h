@@ -4,6 +4,7 @@
  *                     proxy_port, users, www, max_viewers, max_per_address, priority
  *   [/dev/video0]     a camera: width, height, fps, rotation, auto_sleep, name, command; every
  * other key is a V4L2 control of the device
+ *   [record]          dir, keep, segment, cameras
  *
  * Without a camera's section there is one of /dev/video0. Cameras are called cam0, cam1, ... in the
  * order of their sections unless `name` says otherwise. */
@@ -24,7 +25,13 @@ enum {
     CONFIG_TEXT_MAX = 4096, /* a value's or a section's bytes, with its NUL */
     CONFIG_MISTAKES = 64,
     CONFIG_SIDE_MAX = 16384,
+    CONFIG_NUMBER_MAX = 16, /* bytes of a number as it is handed on, with its NUL */
 };
+
+#define CONFIG_RECORDER "rec-" /* in front of a camera's name: the service that records it */
+#define CONFIG_RECORDINGS                                                                          \
+    "recordings" /* their directory on the web, and by default on the disk                         \
+                  */
 
 struct config_camera {
     unsigned line; /* where its section begins; 0: it has none */
@@ -33,6 +40,7 @@ struct config_camera {
     unsigned width, height, rotation;
     struct rate rate;
     int auto_sleep;
+    int recorded;
     int has_command;
     struct args command;  /* in place of the capture program */
     struct args controls; /* NAME=VALUE each */
@@ -41,6 +49,17 @@ struct config_camera {
 struct config_path {
     unsigned line;
     char path[CONFIG_TEXT_MAX]; /* from / on; empty: not given */
+};
+
+/* What is recorded, by fmp4hls, into dir/NAME for each camera that is `recorded`. */
+struct config_record {
+    unsigned line, keep_line;        /* line 0: nothing is */
+    struct config_path dir;          /* empty: the default, which is not this file's to know */
+    char keep[CONFIG_NUMBER_MAX];    /* as fmp4hls -k takes it */
+    uint64_t keep_bytes;             /* the same, or 0 where it is an age */
+    char segment[CONFIG_NUMBER_MAX]; /* as fmp4hls -t takes it */
+    unsigned cameras_line;
+    char cameras[CONFIG_TEXT_MAX]; /* names between blanks; empty: all */
 };
 
 struct config {
@@ -56,6 +75,7 @@ struct config {
     unsigned max_per_address;             /* likewise */
     unsigned priority_line;               /* 0: as who starts this has it */
     int priority;                         /* nice value, -20 to 19 */
+    struct config_record record;
     size_t count;
     struct config_camera camera[CONFIG_CAMERAS];
 };

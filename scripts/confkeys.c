@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "capture/number.h"
+#include "hls/keep.h"
 #include "serve/limits.h"
 #include "serve/ringfile.h"
 
@@ -257,6 +258,47 @@ static void set_priority(struct confreader *r, const char *value)
     r->config->priority_line = r->line;
 }
 
+static void set_dir(struct confreader *r, const char *value)
+{
+    set_path(r, value, &r->config->record.dir);
+}
+
+/* A number of segments, which fmp4hls takes as well, is for directories that show the last minute.
+ */
+static void set_keep(struct confreader *r, const char *value)
+{
+    struct config_record *record = &r->config->record;
+    struct keep keep = {.kind = KEEP_COUNT};
+    if (keep_parse(value, &keep) < 0 || keep.kind == KEEP_COUNT ||
+        strlen(value) >= sizeof record->keep) {
+        wrong(r, value, "not an age such as 24h or 7d, or a size such as 500M or 10G");
+        return;
+    }
+    snprintf(record->keep, sizeof record->keep, "%s", value);
+    record->keep_bytes = keep.kind == KEEP_BYTES ? keep.limit : 0;
+    record->keep_line = r->line;
+}
+
+static void set_segment(struct confreader *r, const char *value)
+{
+    struct config_record *record = &r->config->record;
+    uint64_t ms;
+    if (number_parse_seconds(value, KEEP_SEGMENT_MIN, KEEP_SEGMENT_MAX, &ms) < 0 ||
+        strlen(value) >= sizeof record->segment)
+        wrong(r, value, "not a number of seconds, 0.5 to 60");
+    else
+        snprintf(record->segment, sizeof record->segment, "%s", value);
+}
+
+static void set_cameras(struct confreader *r, const char *value)
+{
+    struct config_record *record = &r->config->record;
+    record->cameras_line = r->line;
+    if (!value[strspn(value, " \t\n")])
+        wrong(r, value, "empty: which ones, or without this key all");
+    snprintf(record->cameras, sizeof record->cameras, "%s", value);
+}
+
 struct key {
     const char *name;
     void (*set)(struct confreader *r, const char *value);
@@ -296,6 +338,13 @@ static const struct key camera_keys[] = {
     {"encoder_input_format", not_yet},
 };
 
+static const struct key record_keys[] = {
+    {"dir", set_dir},
+    {"keep", set_keep},
+    {"segment", set_segment},
+    {"cameras", set_cameras},
+};
+
 /* Returns 1 when the key is in the table. */
 static int set(struct confreader *r, const struct key *keys, size_t count, const char *value)
 {
@@ -320,4 +369,9 @@ int confkeys_server(struct confreader *r, const char *value)
 int confkeys_camera(struct confreader *r, const char *value)
 {
     return set(r, camera_keys, sizeof camera_keys / sizeof *camera_keys, value);
+}
+
+int confkeys_record(struct confreader *r, const char *value)
+{
+    return set(r, record_keys, sizeof record_keys / sizeof *record_keys, value);
 }

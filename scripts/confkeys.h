@@ -5,7 +5,7 @@
 
 #include "scripts/config.h"
 
-enum confsection { CONF_NOWHERE, CONF_SERVER, CONF_CAMERA };
+enum confsection { CONF_NOWHERE, CONF_SERVER, CONF_CAMERA, CONF_RECORD };
 
 /* Keys that are said to the capture program, and so are for a command to say: the first ones of a
  * camera. */
@@ -30,5 +30,6 @@ void confkeys_mistake(struct confreader *r, unsigned line, const char *format, .
  * there is no such key. */
 int confkeys_server(struct confreader *r, const char *value);
 int confkeys_camera(struct confreader *r, const char *value);
+int confkeys_record(struct confreader *r, const char *value);
 
 #endif

@@ -1,6 +1,7 @@
 #include "scripts/page.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char top[] =
     "<!doctype html>\n"
@@ -8,8 +9,10 @@ static const char top[] =
     "<meta charset=\"utf-8\">\n"
     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1, viewport-fit=cover\">\n"
     "<meta name=\"color-scheme\" content=\"dark\">\n"
+    "<link rel=\"icon\" href=\"data:,\">\n";
+
+static const char live_top[] =
     "<title>Live</title>\n"
-    "<link rel=\"icon\" href=\"data:,\">\n"
     "<style>\n"
     "  body { margin: 0; background: #000; color: #999; font: 0.8rem/1.5 system-ui, sans-serif;\n"
     "    display: grid; gap: 2px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), "
@@ -21,9 +24,21 @@ static const char top[] =
     "</style>\n"
     "<body>\n";
 
+static const char recordings_top[] =
+    "<title>Recordings</title>\n"
+    "<style>\n"
+    "  body { margin: 1rem; background: #000; color: #999; font: 1rem/1.8 system-ui, sans-serif }\n"
+    "  ul { list-style: none; padding: 0 }\n"
+    "  a { color: inherit }\n"
+    "  a:hover, a:focus { color: #fff }\n"
+    "</style>\n"
+    "<body>\n"
+    "<p><a href=\"../\">Live</a></p>\n"
+    "<ul>\n";
+
 size_t page_write(const struct config *config, char *out)
 {
-    int n = snprintf(out, PAGE_BYTES, "%s", top);
+    int n = snprintf(out, PAGE_BYTES, "%s%s", top, live_top);
     for (size_t i = 0; i < config->count; i++) {
         const char *name = config->camera[i].name;
         n += snprintf(out + n, PAGE_BYTES - (size_t)n,
@@ -34,4 +49,28 @@ size_t page_write(const struct config *config, char *out)
     }
     n += snprintf(out + n, PAGE_BYTES - (size_t)n, "</body>\n</html>\n");
     return (size_t)n;
+}
+
+size_t page_recordings(const struct config *config, char *out)
+{
+    int n = snprintf(out, PAGE_BYTES, "%s%s", top, recordings_top);
+    for (size_t i = 0; i < config->count; i++) {
+        const struct config_camera *camera = &config->camera[i];
+        if (camera->recorded)
+            n += snprintf(out + n, PAGE_BYTES - (size_t)n, "<li><a href=\"%s/\">%s</a></li>\n",
+                          camera->name, camera->name);
+    }
+    n += snprintf(out + n, PAGE_BYTES - (size_t)n, "</ul>\n</body>\n</html>\n");
+    return (size_t)n;
+}
+
+size_t page_camera(const char *page, size_t length, const char *href, char *out)
+{
+    static const char nav[] = "<nav>";
+    const char *found = memmem(page, length, nav, sizeof nav - 1);
+    size_t before = found ? (size_t)(found - page) + sizeof nav - 1 : length;
+    int n = snprintf(out, PAGE_BYTES, "%.*s%s%s%s%.*s", (int)before, page,
+                     found ? "<a href=\"" : "", found ? href : "",
+                     found ? "\">Recordings</a> " : "", (int)(length - before), page + before);
+    return n < PAGE_BYTES ? (size_t)n : 0;
 }

@@ -16,8 +16,9 @@ int places_have(const char *program);
  * that was tried; out: the real path of at most size - 1 bytes. */
 int places_data(char *tried, char *out, size_t size);
 
-/* Where a certificate of our own is kept, into out of PATH_MAX bytes: $FMP4STREAMER_STATE, else
- * /var/lib/fmp4streamer for root, else fmp4streamer in $XDG_STATE_HOME or ~/.local/state. */
+/* Where a certificate of our own is kept, and recordings by default, into out of PATH_MAX bytes:
+ * $FMP4STREAMER_STATE, else /var/lib/fmp4streamer for root, else fmp4streamer in $XDG_STATE_HOME or
+ * ~/.local/state. */
 int places_state(char *out);
 
 /* The run directory, made where it is missing: $FMP4STREAMER_RUN, else /run/fmp4streamer for root,

@@ -4,11 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct service *next(struct plan *plan, const char *camera, const char *suffix,
-                            enum role role)
+static struct service *next(struct plan *plan, const char *name, const char *rest, enum role role)
 {
     struct service *s = &plan->service[plan->count];
-    snprintf(s->name, sizeof s->name, "%s%s", camera, suffix);
+    snprintf(s->name, sizeof s->name, "%s%s", name, rest);
     s->role = role;
     s->binds = s->starts_ready = s->logged = 0;
     args_init(&s->args);
@@ -144,6 +143,21 @@ static int plan_tls(struct plan *plan, const struct config *c, const struct plan
     return done(plan);
 }
 
+static int plan_recorder(struct plan *plan, const struct config_camera *c,
+                         const struct config_record *record)
+{
+    struct service *s = next(plan, CONFIG_RECORDER, c->name, ROLE_RECORD);
+    s->starts_ready = 1;
+    args_add(&s->args, "ringcat");
+    args_add(&s->args, c->name);
+    args_add(&s->args, "fmp4hls");
+    args_add(&s->args, "-d");
+    args_addf(&s->args, "%s/%s", record->dir.path, c->name);
+    add_text(&s->args, "-t", record->segment);
+    add_text(&s->args, "-k", record->keep);
+    return done(plan);
+}
+
 int plan_make(struct plan *plan, const struct config *config, const struct plan_places *places)
 {
     plan->count = 0;
@@ -152,6 +166,10 @@ int plan_make(struct plan *plan, const struct config *config, const struct plan_
             return -1;
     if (plan_web(plan, config, places) < 0)
         return -1;
+    for (size_t i = 0; i < config->count; i++)
+        if (config->camera[i].recorded &&
+            plan_recorder(plan, &config->camera[i], &config->record) < 0)
+            return -1;
     return config->https_port ? plan_tls(plan, config, places) : 0;
 }
 

@@ -4,10 +4,15 @@
  *   NAME        ondemand NAME v4l2cap -d DEVICE ...    supervisor holds the pipe between them
  *   web         fanout ... NAME ...
  *   tls         stunnel ...                            where there is HTTPS; comes in at fanout -P
+ *   rec-NAME    ringcat NAME fmp4hls ...               where the camera is recorded
+ *
+ * The recorder is one service, not two with the supervisor's pipe between: of a byte stream that is
+ * cut anywhere H.264 can be read on, fragmented MP4 can not, so neither half is of use without the
+ * other's beginning.
  *
  * Each says on PLAN_READY_FD when it is ready: the supervisor starts one that was ready again at
- * once when it dies, and others only after a second. stunnel does not know how to say it, and is
- * taken for ready when it begins. */
+ * once when it dies, and others only after a second. stunnel and the recorder do not know how to
+ * say it, and are taken for ready when they begin. */
 #ifndef SCRIPTS_PLAN_H
 #define SCRIPTS_PLAN_H
 
@@ -15,14 +20,14 @@
 #include "scripts/config.h"
 
 enum {
-    PLAN_SERVICES = 2 * CONFIG_CAMERAS + 2,
+    PLAN_SERVICES = 3 * CONFIG_CAMERAS + 2,
     PLAN_NAME_MAX = CONFIG_NAME_MAX + 8,
     PLAN_READY_FD = 3,
     PLAN_PORT_OF_ROOT = 1023, /* up to this one, a port takes a privilege */
 };
 
 /* Whose user a service runs as when root starts the appliance. */
-enum role { ROLE_CAPTURE, ROLE_MUX, ROLE_WEB, ROLE_TLS, ROLES };
+enum role { ROLE_CAPTURE, ROLE_MUX, ROLE_WEB, ROLE_TLS, ROLE_RECORD, ROLES };
 
 struct service {
     char name[PLAN_NAME_MAX + 1]; /* its directory; NAME/log reads what NAME writes */

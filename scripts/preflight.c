@@ -20,7 +20,11 @@
 #include "serve/ringfile.h"
 #include "serve/users.h"
 
-enum { MISTAKES_SAID = 16, RUN_BYTES = 512 << 10 };
+enum {
+    MISTAKES_SAID = 16,
+    RUN_BYTES = 512 << 10,
+    SEGMENT_BYTES = 8 << 20, /* of a recording: six seconds of a good camera's */
+};
 
 struct preflight {
     const struct config *config;
@@ -30,7 +34,7 @@ struct preflight {
     int worst;
 };
 
-/* One line; status: what it comes to. */
+/* One line; status: what it comes to, EXIT_CLEAN where it is only to be known. */
 static void say(struct preflight *p, int status, unsigned line, const char *format, ...)
 {
     va_list list;
@@ -42,18 +46,19 @@ static void say(struct preflight *p, int status, unsigned line, const char *form
     vfprintf(stderr, format, list);
     va_end(list);
     fputc('\n', stderr);
-    if (p->worst != EXIT_USAGE)
+    if (status != EXIT_CLEAN && p->worst != EXIT_USAGE)
         p->worst = status;
 }
 
-/* Whether a service of that role could open the file for that (4 reading, 2 writing). Root could
- * always, but services do not run as root. */
+/* Whether a service of that role could open the file for that (4 reading, 2 writing, 1 passing
+ * through a directory). Root could always, but services do not run as root. */
 static int may_open(const struct preflight *p, enum role role, const char *path, mode_t how)
 {
     const struct roles *roles = p->tree->roles;
     struct stat st;
     if (!roles->known)
-        return access(path, (how & 4 ? R_OK : 0) | (how & 2 ? W_OK : 0)) == 0;
+        return access(path, (how & 4 ? R_OK : 0) | (how & 2 ? W_OK : 0) | (how & 1 ? X_OK : 0)) ==
+               0;
     if (stat(path, &st) < 0)
         return 0;
     if (st.st_uid == roles->of[role].uid)
@@ -194,6 +199,90 @@ static void look_at_www(struct preflight *p)
             who(p, ROLE_WEB));
 }
 
+/* Whether that role gets to path, as far as that is there. */
+static int passes(struct preflight *p, enum role role, char *path)
+{
+    const struct config_path *dir = &p->config->record.dir;
+    struct stat st;
+    for (char *slash = path; (slash = strchr(slash + 1, '/'));) {
+        *slash = 0;
+        int shut = stat(path, &st) == 0 && S_ISDIR(st.st_mode) && !may_open(p, role, path, 1);
+        if (shut)
+            say(p, EXIT_USAGE, dir->line, "dir = %s: %s may not pass %s", dir->path, who(p, role),
+                path);
+        *slash = '/';
+        if (shut)
+            return 0;
+    }
+    return 1;
+}
+
+/* Cuts path down to what is there of it. */
+static void cut_down(char *path)
+{
+    struct stat st;
+    for (char *slash; stat(path, &st) < 0 && (slash = strrchr(path, '/')) && slash > path;)
+        *slash = 0;
+}
+
+/* A recorder writes what is there already; what is not is made by who runs the appliance, and so is
+ * a way through where nothing was said. Returns whether it is there, or -1. */
+static int look_at_recorder(struct preflight *p, const char *camera, char *path)
+{
+    const struct config_path *dir = &p->config->record.dir;
+    char whole[PATH_MAX];
+    struct stat st;
+    snprintf(whole, sizeof whole, "%.*s/%s", PATH_MAX - CONFIG_NAME_MAX - 2, dir->path, camera);
+    snprintf(path, PATH_MAX, "%s", whole);
+    if ((dir->line || !p->tree->roles->known) && !passes(p, ROLE_RECORD, path))
+        return -1;
+    cut_down(path);
+    int there = strcmp(path, whole) == 0;
+    if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+        say(p, EXIT_USAGE, dir->line, "dir = %s: %s is not a directory", dir->path, path);
+    else if (access(path, W_OK) < 0 && errno == EROFS)
+        say(p, EXIT_USAGE, dir->line,
+            "dir = %s: read-only here: ReadWritePaths in the unit's settings makes it writable",
+            dir->path);
+    else if (there && st.st_uid != 0 && !may_open(p, ROLE_RECORD, path, 7))
+        say(p, EXIT_USAGE, dir->line, "dir = %s: %s may not write to %s", dir->path,
+            who(p, ROLE_RECORD), path);
+    else if (access(path, W_OK | X_OK) < 0)
+        say(p, EXIT_USAGE, dir->line, "dir = %s: %s: %s", dir->path, path, strerror(errno));
+    else
+        return there;
+    return -1;
+}
+
+/* One that keeps a size makes room by itself once it has begun. */
+static void look_at_record(struct preflight *p)
+{
+    const struct config_record *record = &p->config->record;
+    char path[PATH_MAX];
+    struct statvfs fs;
+    uint64_t count = 0;
+    int there = 1;
+    for (size_t i = 0; i < p->config->count; i++) {
+        if (!p->config->camera[i].recorded)
+            continue;
+        int found = look_at_recorder(p, p->config->camera[i].name, path);
+        if (found < 0)
+            return;
+        there &= found;
+        count++;
+    }
+    if (!count || statvfs(path, &fs) < 0)
+        return;
+    uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize, all = (uint64_t)fs.f_blocks * fs.f_frsize;
+    if (room < count * SEGMENT_BYTES && !(there && record->keep_bytes))
+        say(p, EXIT_AGAIN, record->dir.line, "dir = %s: room for %llu MiB: too little to record",
+            record->dir.path, (unsigned long long)room >> 20);
+    if (record->keep_bytes > all / count)
+        say(p, EXIT_CLEAN, record->keep_line,
+            "keep = %s: %s more than there is room for, %llu MiB: it will be less", record->keep,
+            count > 1 ? "each, and together" : "that is", (unsigned long long)all >> 20);
+}
+
 static void look_for_programs(struct preflight *p)
 {
     static const struct {
@@ -255,6 +344,8 @@ int preflight_say(const struct config *config, const char *given, const struct t
         look_at_users(&p);
     if (*config->www.path)
         look_at_www(&p);
+    if (config->record.line)
+        look_at_record(&p);
     if ((besides & PREFLIGHT_CERTIFICATE) && secure_check(config, tree) < 0)
         p.worst = EXIT_USAGE;
     look_at_ports(&p);

@@ -16,8 +16,8 @@ enum { RINGS_MODE = 01775 };
 
 const char *roles_name(enum role role)
 {
-    static const char *const names[ROLES] = {"fmp4s-capture", "fmp4s-mux", "fmp4s-web",
-                                             "fmp4s-tls"};
+    static const char *const names[ROLES] = {"fmp4s-capture", "fmp4s-mux", "fmp4s-web", "fmp4s-tls",
+                                             "fmp4s-record"};
     return names[role];
 }
 

@@ -178,13 +178,44 @@ int tree_tls(struct tree *tree, const char *text, size_t length)
     return write_file(tree, text, length) < 0 ? -1 : 1;
 }
 
-static int add_page(struct tree *tree, const char *camera)
+/* The installed page at tree->path, with a link to the camera's recordings where there are any. The
+ * link is no reason to fail: a page that cannot be read, or is too long for it, goes without. */
+static int add_page(struct tree *tree, const struct config_camera *camera, const char *up)
 {
-    char target[PATH_MAX];
-    snprintf(target, sizeof target, "%s/www/index.html", tree->data);
-    if (at(tree, "www/%s", camera) < 0 || make_dir(tree->path) < 0)
+    char installed[PATH_MAX], href[PAGE_HREF_MAX], page[PAGE_BYTES], text[PAGE_BYTES];
+    snprintf(installed, sizeof installed, "%s/www/index.html", tree->data);
+    snprintf(href, sizeof href, "%s" CONFIG_RECORDINGS "/%s/", up, camera->name);
+    int fd = camera->recorded ? open(installed, O_RDONLY | O_CLOEXEC) : -1;
+    ssize_t n = fd < 0 ? -1 : read(fd, page, sizeof page);
+    if (fd >= 0)
+        close(fd);
+    size_t length = n < 0 ? 0 : page_camera(page, (size_t)n, href, text);
+    return length ? write_file(tree, text, length) : symlink(installed, tree->path);
+}
+
+static int add_camera(struct tree *tree, const struct config_camera *camera)
+{
+    return at(tree, "www/%s", camera->name) < 0 || make_dir(tree->path) < 0 ||
+                   at(tree, "www/%s/index.html", camera->name) < 0
+               ? -1
+               : add_page(tree, camera, "../");
+}
+
+static int add_recordings(struct tree *tree, const struct config *config)
+{
+    char text[PAGE_BYTES], target[PATH_MAX + CONFIG_NAME_MAX];
+    size_t n = page_recordings(config, text);
+    if (at(tree, "www/" CONFIG_RECORDINGS) < 0 || make_dir(tree->path) < 0 ||
+        at(tree, "www/" CONFIG_RECORDINGS "/index.html") < 0 || write_file(tree, text, n) < 0)
         return -1;
-    return at(tree, "www/%s/index.html", camera) < 0 ? -1 : symlink(target, tree->path);
+    for (size_t i = 0; i < config->count; i++) {
+        const struct config_camera *camera = &config->camera[i];
+        snprintf(target, sizeof target, "%s/%s", config->record.dir.path, camera->name);
+        if (camera->recorded && (at(tree, "www/" CONFIG_RECORDINGS "/%s", camera->name) < 0 ||
+                                 symlink(target, tree->path) < 0))
+            return -1;
+    }
+    return 0;
 }
 
 int tree_pages(struct tree *tree, const struct config *config)
@@ -193,12 +224,15 @@ int tree_pages(struct tree *tree, const struct config *config)
     if (at(tree, "www") < 0 || remove_all(tree->path) < 0 || make_dir(tree->path) < 0)
         return -1;
     for (size_t i = 0; i < config->count; i++)
-        if (add_page(tree, config->camera[i].name) < 0)
+        if (add_camera(tree, &config->camera[i]) < 0)
             return -1;
+    if (config->record.line && add_recordings(tree, config) < 0)
+        return -1;
+    if (at(tree, "www/index.html") < 0)
+        return -1;
     if (config->count == 1)
-        return 0;
-    size_t n = page_write(config, text);
-    return at(tree, "www/index.html") < 0 ? -1 : write_file(tree, text, n);
+        return add_page(tree, &config->camera[0], "");
+    return write_file(tree, text, page_write(config, text));
 }
 
 int tree_open_log(struct tree *tree, const char *name)

@@ -11,7 +11,8 @@
  *       become           whose user it runs as, where root started this: see roles.h
  *       timeout-kill     milliseconds from SIGTERM to SIGKILL
  *   tls/                 stunnel's: its configuration, and the certificate with its key
- *   www/                 pages that follow from the configuration */
+ *   www/                 pages that follow from the configuration
+ *   www/recordings/NAME  symbolic links to the recordings */
 #ifndef SCRIPTS_TREE_H
 #define SCRIPTS_TREE_H
 
@@ -47,8 +48,8 @@ int tree_remove(struct tree *tree, const char *name);
 /* Writes tls/stunnel.conf. Returns 1 when it is another than before, else 0. */
 int tree_tls(struct tree *tree, const char *text, size_t length);
 
-/* Makes www/: a page of its own for each camera, which is the installed one, and, where there are
- * several, the page of all. */
+/* Makes www/: a page of its own for each camera, which is the installed one, where there are
+ * several the page of all, and where something is recorded the page of that. */
 int tree_pages(struct tree *tree, const struct config *config);
 
 /* Removes everything but the lock. */

@@ -453,18 +453,6 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Playlists whose next version may be out. Returns when another is. */
-static int64_t list_due(void)
-{
-    int64_t now = now_us(), next = INT64_MAX;
-    for (unsigned i = 0; i < server.cameras; i++) {
-        if (hls_due(&server.hls[i]) <= now)
-            hls_news(&server, &server.camera[i], now);
-        next = earlier(next, hls_due(&server.hls[i]));
-    }
-    return next;
-}
-
 static int wait_ms(int64_t due, int64_t sweep)
 {
     int64_t until = due < sweep ? due : sweep, now = now_us();
@@ -486,7 +474,7 @@ int main(int argc, char **argv)
     int64_t sweep = now_us() + SWEEP_MS * 1000;
     for (;;) {
         int64_t due = pump_all(NULL, 1);
-        due = earlier(due, list_due());
+        due = earlier(due, hls_tick(&server, now_us()));
         n = epoll_wait(server.epoll, ev, EVENTS, wait_ms(due, sweep));
         if (n < 0 && errno != EINTR)
             fail(EXIT_AGAIN, "epoll_wait", strerror(errno));

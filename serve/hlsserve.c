@@ -81,6 +81,18 @@ void hls_news(struct server *s, struct camera *camera, int64_t now)
         wake(s, h, camera);
 }
 
+int64_t hls_tick(struct server *s, int64_t now)
+{
+    int64_t next = INT64_MAX;
+    for (unsigned i = 0; i < s->cameras; i++) {
+        if (hls_due(&s->hls[i]) <= now)
+            hls_news(s, &s->camera[i], now);
+        int64_t due = hls_due(&s->hls[i]);
+        next = due < next ? due : next;
+    }
+    return next;
+}
+
 void hls_leave(struct server *s, struct camera *camera)
 {
     for (unsigned i = 0; i < s->conns; i++)

@@ -167,6 +167,8 @@ int hls_ready(struct server *s, struct conn *c, struct camera *camera, enum hls_
 /* Answers it; the head is out of the socket. number: of the init segment or the segment. */
 void hls_serve(struct server *s, struct conn *c, const struct http_request *req,
                struct camera *camera, enum hls_what what, uint64_t number);
+/* Publishes playlists whose next version may be out. Returns when another may be, or INT64_MAX. */
+int64_t hls_tick(struct server *s, int64_t now);
 /* Looks again at a request that waits. */
 void hls_retry(struct server *s, struct conn *c);
 /* Looks for what is new in this camera's ring, or due, and goes on with who waits for it. */

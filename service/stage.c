@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@ enum {
     READY_FD = 3, /* where a service says that it is ready */
     FIRST_FOREIGN_FD,
     LINE_MAX_BYTES = 512,
+    MASK = 027, /* what a service makes is its own, and its group's to read */
     GROUPS_MAX = 32,
     ENVIRONMENT_MAX = 64,
 };
@@ -139,6 +141,7 @@ static void become(const struct user *user)
         fail(EXIT_AGAIN, "become", strerror(errno));
     if (user->binds)
         keep_bind();
+    umask(MASK);
     clean_environment();
 }
 

@@ -4,21 +4,25 @@
 //   src      the stream to play; once per player (default /stream.mp4)
 //   seconds  how long to watch, from the request (default 15)
 //   wait     seconds of calm before the request, so that the browser's own start is not measured (default 2)
+//   seek     seconds of media time to go to then, one after the other, as often as it is given
 //   report   address the report is POSTed to
 //
 // The report:
-//   { agent, players: [{ src, requested, stopped, skew, columns, frames, unreadable, events }] }
+//   { agent, players: [{ src, requested, stopped, skew, columns, frames, unreadable, events, duration, sought }] }
 //   requested, stopped   page clock, see clock()
 //   skew                 ms the page clock has run away from the wall clock by the end
 //   frames               one row per frame shown whose CRC is right, named by columns
 //   unreadable           page clock of every look at a picture whose CRC was wrong
 //   events               [page clock, name, currentTime, "WxH", error message or null]
+//   duration             as the browser knows it; null for Infinity
+//   sought               [ms it took, currentTime, capture_us of the picture shown then or null] of each seek
 'use strict';
 
 const CELL = 16;                                    // one cell is one macroblock
 const CARD_BYTES = 13;                              // counter 4, capture time 8, CRC 1
 const CARD_BITS = CARD_BYTES * 8;
 const COLUMNS = ['clock', 'counter', 'capture_us', 'media_s', 'current_s', 'buffered_s', 'presented'];
+const SEEK_SECONDS = 10;                            // what a seek may take
 const EVENTS = ['loadedmetadata', 'canplay', 'playing', 'waiting', 'stalled', 'pause', 'seeking', 'ended', 'emptied',
     'resize', 'durationchange', 'ratechange', 'error'];
 
@@ -78,6 +82,18 @@ function eachRefresh(video, look) {
     requestAnimationFrame(refreshed);
 }
 
+// Sends a player to a time of its own. What it shows there is looked at once it has had time to be drawn.
+async function seek(video, readCard, to) {
+    const began = clock();
+    video.pause();
+    const done = new Promise(resolve => video.addEventListener('seeked', resolve, { once: true }));
+    video.currentTime = to;
+    await Promise.race([done, sleep(SEEK_SECONDS)]);
+    const took = clock() - began;
+    await sleep(0.3);
+    return [took, video.currentTime, readCard(video)?.capture ?? null];
+}
+
 // Starts one player; the record it returns fills while it plays.
 function watch(src) {
     const video = document.createElement('video');
@@ -99,7 +115,7 @@ function watch(src) {
     document.body.append(video);
     record.requested = clock();
     video.src = src;
-    return record;
+    return { record, seek: to => seek(video, readCard, to), duration: () => video.duration };
 }
 
 async function main() {
@@ -109,10 +125,13 @@ async function main() {
     await sleep(Number(query.get('wait') ?? 2));
     const players = sources.map(watch);
     await sleep(Number(query.get('seconds') ?? 15));
-    for (const player of players) Object.assign(player, { stopped: clock(), skew: clock() - Date.now() });
+    for (const { record, duration } of players)
+        Object.assign(record, { stopped: clock(), skew: clock() - Date.now(), duration: duration(), sought: [] });
+    for (const to of query.getAll('seek'))
+        for (const { record, seek } of players) record.sought.push(await seek(Number(to)));
 
     // A plain string goes as text/plain, which needs no permission from the other origin.
-    const body = JSON.stringify({ agent: navigator.userAgent, players });
+    const body = JSON.stringify({ agent: navigator.userAgent, players: players.map(({ record }) => record) });
     await fetch(query.get('report'), { method: 'POST', mode: 'no-cors', body });
 }
 

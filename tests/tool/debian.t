@@ -41,10 +41,14 @@ fps = 15
 [/dev/video9]
 name = garden
 command = testcard -s 320x240 -r 10
+
+[record]
+cameras = garden
 """
 # Whose is what, of everything that runs.
 USERS = {"ondemand": "fmp4s-capture", "v4l2cap": "fmp4s-capture", "testcard": "fmp4s-capture",
          "ringput": "fmp4s-mux", "h264fmp4": "fmp4s-mux", "fanout": "fmp4s-web", "stunnel4": "fmp4s-tls",
+         "ringcat": "fmp4s-record", "fmp4hls": "fmp4s-record",
          "fmp4streamer": "root", "s6-svscan": "root", "s6-supervise": "root"}
 # NET_ADMIN, NET_RAW, SYS_MODULE, SYS_RAWIO, SYS_PTRACE, SYS_ADMIN, SYS_BOOT, MAC_ADMIN, BPF: linux/capability.h
 DANGEROUS = sum(1 << n for n in (12, 13, 16, 17, 19, 21, 22, 33, 39))
@@ -152,7 +156,7 @@ def keys_are_safe(when):
     ok("600 root:root /var/lib/fmp4streamer/" in found, f"{when}: the certificate's key is root's alone")
     ok(lines and all(re.match(r"600 root:root |640 root:fmp4s-tls ", line) for line in lines),
        f"{when}: each copy is stunnel's alone")
-    readable = said_by("""for user in nobody fmp4s-capture fmp4s-mux fmp4s-web; do
+    readable = said_by("""for user in nobody fmp4s-capture fmp4s-mux fmp4s-web fmp4s-record; do
         for file in $(grep -rl 'PRIVATE KEY' /var/lib/fmp4streamer /run/fmp4streamer); do
             setpriv --reuid=$user --regid="$(id -g $user)" --init-groups cat $file >/dev/null 2>&1 && echo $user $file
         done
@@ -205,8 +209,20 @@ def plays(when):
     return True
 
 
+def records(when):
+    """What the unit leaves the recorder."""
+    def day():
+        _, page = curl(f"http://127.0.0.1:{ports[HTTP]}/recordings/garden/")
+        found = re.search(rb"\d{4}-\d\d-\d\d\.m3u8", page)
+        return found and curl(f"http://127.0.0.1:{ports[HTTP]}/recordings/garden/{found[0].decode()}")[1].count(b"#EXTINF") > 1
+    ok(wait_for(day, 60), f"{when}: a camera is recorded")
+    did("systemd-run -q --wait -p SystemCallErrorNumber=EPERM -p SystemCallFilter=\"$(systemctl show -P SystemCallFilter "
+        "fmp4streamer)\" busybox adjtimex", f"{when}: the recorder may ask whether the clock is right")
+
+
 def all_is_well(when):
     state_is_sound(when)
+    records(when)
     users_are_right(when)
     keys_are_safe(when)
     answers(when)

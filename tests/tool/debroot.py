@@ -14,7 +14,7 @@ from live import BUILD, ROOT, SLOW, free_port, ok, skip, wait_for
 TOP = os.path.join(BUILD, "debroot")
 TAR, FETCHED = TOP + ".tar", TOP + ".debs"
 RELEASE = "bookworm"
-USERS = ["fmp4s-capture", "fmp4s-mux", "fmp4s-web", "fmp4s-tls"]
+USERS = ["fmp4s-capture", "fmp4s-mux", "fmp4s-web", "fmp4s-tls", "fmp4s-record"]
 CURL = ["curl", "--silent", "--insecure"]
 # What apt, dpkg and ld.so write down of everything that was ever installed.
 BOOKS = re.compile(r"^(var/(cache|log|lib/apt|lib/dpkg|backups)|run|proc|dev|tmp|root)(/|$)|^etc/\w+-$|\.cache$")
@@ -131,7 +131,8 @@ def users_are_right(s, what):
     groups = {name: sorted(of) for name, (_, of) in found.items()}
     rendering = ["render"] if re.search("^render:", s.text("etc/group"), re.M) else []
     ok(groups == {"fmp4s-capture": sorted(["fmp4streamer", "video"] + rendering), "fmp4s-mux": ["fmp4streamer"],
-                  "fmp4s-web": ["fmp4streamer"], "fmp4s-tls": ["fmp4s-tls"]}, f"{what}: {groups}")
+                  "fmp4s-web": ["fmp4streamer"], "fmp4s-tls": ["fmp4s-tls"], "fmp4s-record": ["fmp4streamer"]},
+       f"{what}: {groups}")
     entries = [line.split(":") for line in s.text("etc/passwd").splitlines() if line.startswith("fmp4s-")]
     locked = [line.split(":")[1][:1] for line in s.text("etc/shadow").splitlines() if line.startswith("fmp4s-")]
     ok(all(e[5] == "/nonexistent" and e[6].endswith("nologin") for e in entries) and set(locked) <= {"!", "*"},
@@ -181,7 +182,8 @@ def configure(s, port, https_port):
     with open(os.path.join(f"/proc/{s.first}/root/etc/fmp4streamer/fmp4streamer.conf"), "w", encoding="utf-8") as f:
         f.write(f"[server]\nlisten = 127.0.0.1\nport = {port}\nhttps_port = {https_port}\nproxy_port = {free_port()}\n"
                 "[/dev/video0]\ncommand = testcard -s 320x240\n"
-                "[/dev/video1]\ncommand = testcard -s 320x240\nname = garden\n")
+                "[/dev/video1]\ncommand = testcard -s 320x240\nname = garden\n"
+                "[record]\ncameras = garden\nsegment = 1\n")
 
 
 def fetch(port, path, seconds=2):
@@ -194,7 +196,8 @@ def who_runs(s):
     number = {name: n for name, (n, _) in s.users().items()}
     want = {"fmp4streamer": 0, "s6-svscan": 0, "s6-supervise": 0, "ondemand": number["fmp4s-capture"],
             "testcard": number["fmp4s-capture"], "ringput": number["fmp4s-mux"], "h264fmp4": number["fmp4s-mux"],
-            "fanout": number["fmp4s-web"], "stunnel": number["fmp4s-tls"]}
+            "fanout": number["fmp4s-web"], "stunnel": number["fmp4s-tls"], "ringcat": number["fmp4s-record"],
+            "fmp4hls": number["fmp4s-record"]}
     found = s.processes()
     ok({f[0] for f in found} == set(want) and len(found) > 12, f"{len(found)} processes run: {sorted({f[0] for f in found})}")
     ok(all(f[1] == want.get(f[0]) for f in found), f"each as its own user: {sorted({f[:2] for f in found})}")
@@ -224,8 +227,13 @@ def as_it_comes(s, deb):
         keys = s.run("stat", "-c", "%A %U:%G", "/var/lib/fmp4streamer/key.pem", "/run/fmp4streamer/tls/pair.pem")
         keys = keys.stdout.splitlines()
         ok(keys == ["-rw------- root:root", "-rw-r----- root:fmp4s-tls"], f"the certificate's key: {keys}")
+        day = wait_for(lambda: re.search(rb"\d{4}-\d\d-\d\d\.m3u8", fetch(port, "/recordings/garden/")), 15)
+        listed = fetch(port, f"/recordings/garden/{day[0].decode()}") if day else b""
+        modes = s.run("stat", "-c", "%A %U:%G", "/var/lib/fmp4streamer/recordings/garden").stdout.strip()
+        ok(b"#EXTINF" in listed and modes == "drwxr-x--- fmp4s-record:fmp4streamer",
+           f"a recording, which the web server may read: {modes}")
         status = s.run("fmp4streamer", "status")
-        ok(status.returncode == 0 and len(re.findall(" up ", status.stdout)) == 6, "fmp4streamer status")
+        ok(status.returncode == 0 and len(re.findall(" up ", status.stdout)) == 7, "fmp4streamer status")
         ok(s.run("fmp4streamer", "stop").returncode == 0 and appliance.wait() == 0, "fmp4streamer stop")
         ok(not s.processes(), f"nothing runs any more: {s.processes()}")
         again(s, said, port)

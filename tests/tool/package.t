@@ -60,7 +60,7 @@ def install():
               "share/man/man8", "share/bash-completion/completions"}
     odd = [path for path in files if os.path.dirname(path) not in places]
     ok(not odd, f"{len(files)} files, none in another place: {odd}")
-    tools = [os.path.basename(tool) for tool in run("make", "-s", "tools").stdout.split()] + ["fmp4streamer-user"]
+    tools = [os.path.basename(tool) for tool in run("make", "-s", "tools").stdout.split()] + ["fmp4streamer-user", "fmp4streamer-clip"]
     want = [f"bin/{tool}" for tool in tools] + [f"share/man/man1/{tool}.1" for tool in tools] + [
         "libexec/fmp4streamer/stage", "libexec/fmp4streamer/checkpassword", "share/fmp4streamer/run",
         "share/fmp4streamer/finish", "share/fmp4streamer/users", "share/fmp4streamer/certificate",
@@ -125,7 +125,7 @@ def sample():
         said = run(tool, "-c", conf, "check", env=env).stderr.splitlines()
         return [line for line in said if not missing.search(line)]
     everything = re.sub(r"^#(?=[a-z\[])", "", text, flags=re.M)
-    ok(everything.count("\n[") == 3 and not mistakes(text), f"it holds: {mistakes(text)}")
+    ok(everything.count("\n[") == 4 and not mistakes(text), f"it holds: {mistakes(text)}")
     ok(not mistakes(everything), f"so does each of its examples: {mistakes(everything)}")
     ok(mistakes(everything.replace("https_port", "htps_port")), "which would be said")
 

@@ -183,6 +183,72 @@ static void test_server(void)
     ok(!reads("[/a]\nencoder = /x\n[/b]\nencoder = /x\n") && mistakes.count == 2, "a camera");
 }
 
+static void test_record(void)
+{
+    ok(planned("[record]\ndir = /r\n") && plan.count == 4 && config.camera[0].recorded,
+       "a [record] is enough: all cameras");
+    ok(is("rec-cam0", "ringcat|cam0|fmp4hls|-d|/r/cam0|-t|6|-k|10G"), "the recorder");
+    ok(plan.service[3].role == ROLE_RECORD && plan.service[3].starts_ready &&
+           !plan.service[3].logged,
+       "is the recorder's user's, and cannot say that it is ready");
+    ok(planned("[/a]\n[/b]\nname = b\n[record]\ndir = /r\nkeep = 7d\nsegment = 2.5\n"
+               "cameras =\n  b\n\n"),
+       "all keys of [record], in front of cameras or behind");
+    ok(!config.camera[0].recorded && config.camera[1].recorded && plan.count == 6 &&
+           is("rec-b", "ringcat|b|fmp4hls|-d|/r/b|-t|2.5|-k|7d"),
+       "one camera of two");
+    ok(planned("[/a]\n") && plan.count == 3 && !config.camera[0].recorded && !config.record.line,
+       "without it nothing is recorded");
+    ok(reads("[record]\nkeep = 500M\n") && config.record.keep_bytes == 500u << 20 &&
+           config.record.keep_line == 2,
+       "a size");
+    ok(reads("[record]\nkeep = 24h\n") && config.record.keep_bytes == 0, "an age");
+    ok(mistaken("[record]\nkeep = 6\n", 2, "age"), "a number of segments");
+    ok(mistaken("[record]\nkeep = 10K\n", 2, "10G"), "another unit");
+    ok(mistaken("[record]\nkeep = 0h\n", 2, "age"), "nothing");
+    ok(mistaken("[record]\nkeep = 99999999T\n", 2, "size"), "more than there is");
+    ok(mistaken("[record]\nkeep =\n", 2, "age"), "an empty one");
+    ok(mistaken("[record]\nsegment = 0.4\n", 2, "0.5 to 60"), "a short segment");
+    ok(mistaken("[record]\nsegment = 61\n", 2, "0.5 to 60"), "a long one");
+    ok(mistaken("[record]\ndir = here\n", 2, "from / on"), "a directory from nowhere");
+    ok(mistaken("[record]\ncameras = cam0 cam1\n", 2, "cam1: no camera"), "an unknown camera");
+    ok(mistaken("[/a]\nname = ab\n[record]\ncameras = a\n", 4, "a: no camera"),
+       "one that only begins alike");
+    ok(mistaken("[record]\ncameras =\n", 2, "empty"), "no camera");
+    ok(mistaken("[record]\nkeeps = 1d\n", 2, "keeps: no key of [record]"), "no such key");
+    ok(mistaken("[record]\n[/a]\n[record]\n", 3, "line 1"), "[record] twice");
+    ok(mistaken("[/a]\n[/b]\nname = rec-cam0\n[record]\n", 2, "recorder of cam0"),
+       "a camera that is called as another's recorder");
+    ok(reads("[/a]\n[/b]\nname = rec-cam0\n[record]\ncameras = rec-cam0\n"),
+       "but where that has none it may be");
+    ok(mistaken("[/a]\nname = recordings\n[record]\n", 1, "where recordings are"),
+       "a camera that is called as all recordings");
+    ok(reads("[/a]\nname = recordings\n"), "which it may be where there are none");
+}
+
+static void test_pages(void)
+{
+    static char page[PAGE_BYTES], long_page[PAGE_BYTES];
+    static const char installed[] = "<video></video>\n<nav><a href=\"x\">X</a></nav>\n";
+    size_t n;
+    reads("[/a]\n[/b]\n[/c]\n[record]\ncameras = cam0 cam2\n");
+    n = page_recordings(&config, page);
+    ok(n == strlen(page) && strstr(page, "<a href=\"cam0/\">cam0</a>") &&
+           strstr(page, "<a href=\"cam2/\">cam2</a>") && !strstr(page, "cam1"),
+       "the page of all recordings");
+    n = page_camera(installed, sizeof installed - 1, "../recordings/a/", page);
+    ok(n == strlen(page) &&
+           strcmp(page, "<video></video>\n<nav><a href=\"../recordings/a/\">Recordings</a> "
+                        "<a href=\"x\">X</a></nav>\n") == 0,
+       "a camera's page with a link to them");
+    n = page_camera(installed, 16, "r", page);
+    ok(n == 16 && memcmp(page, installed, 16) == 0, "one that has no place for it");
+    memset(long_page, ' ', sizeof long_page);
+    ok(page_camera(long_page, PAGE_BYTES - 1, "r", page) == PAGE_BYTES - 1 &&
+           page_camera(long_page, PAGE_BYTES, "r", page) == 0,
+       "one that is too long");
+}
+
 static void test_files(void)
 {
     static char text[TLSCONF_BYTES], page[PAGE_BYTES], many[CONFIG_BYTES];
@@ -217,9 +283,11 @@ static void test_limits(void)
     size_t n = 0;
     for (int i = 0; i < CONFIG_CAMERAS; i++)
         n += (size_t)snprintf(text + n, sizeof text - n, "[/%d]\n", i);
-    ok(planned(text) && plan.count == PLAN_SERVICES - 1, "as many cameras as can be");
+    ok(planned(text) && plan.count == 2 * CONFIG_CAMERAS + 1, "as many cameras as can be");
     snprintf(text + n, sizeof text - n, "[/more]\n");
     ok(mistaken(text, CONFIG_CAMERAS + 1, "more than 16"), "one more");
+    snprintf(text + n, sizeof text - n, "[server]\nhttps_port = 443\n[record]\n");
+    ok(planned(text) && plan.count == PLAN_SERVICES, "as many services");
     n = (size_t)snprintf(text, sizeof text, "[/a]\n");
     for (int i = 0; i < 200; i++)
         n += (size_t)snprintf(text + n, sizeof text - n, "fps = x%d\nfps = y\n", i);
@@ -274,6 +342,8 @@ int main(void)
     test_command();
     test_mistakes();
     test_server();
+    test_record();
+    test_pages();
     test_files();
     test_limits();
     test_lines();
