@@ -45,7 +45,7 @@ static void keep_age(struct store *s, const struct store_time *now)
     uint64_t end, end_utc, date = keep_clock_now(&s->clock, now->steady);
     date = now->utc < date ? now->utc : date; /* one was wrong: rather keep too much */
     for (int n = 0; n < STORE_PRUNE_MAX && days_oldest(d, 1, &end, &end_utc) == 0; n++) {
-        if (end > needed_from(s, 1) )
+        if (end > needed_from(s, 1) || is_guarded(s, end, now))
             return;
         if (!keep_is_over(k, end_utc, date) && !keep_is_over(k, date_behind(d), date))
             return;

@@ -36,16 +36,25 @@ static const char recordings_top[] =
     "<p><a href=\"../\">Live</a></p>\n"
     "<ul>\n";
 
+/* Safari cannot play the first, and takes the second. */
+static const char live_video[] =
+    "<a href=\"%s/\"><video autoplay muted playsinline>"
+    "<source src=\"%s/stream.mp4\" type=\"video/mp4\">"
+    "<source src=\"%s/stream.m3u8\" type=\"application/vnd.apple.mpegurl\"></video>"
+    "<span>%s</span></a>\n";
+
+static const char still_video[] =
+    "<a href=\"%s/\"><video muted playsinline src=\"%s/still.mp4\"></video><span>%s</span></a>\n";
+
 size_t page_write(const struct config *config, char *out)
 {
     int n = snprintf(out, PAGE_BYTES, "%s%s", top, live_top);
     for (size_t i = 0; i < config->count; i++) {
         const char *name = config->camera[i].name;
-        n += snprintf(out + n, PAGE_BYTES - (size_t)n,
-                      "<a href=\"%s/\"><video %smuted playsinline src=\"%s/%s.mp4\"></video>"
-                      "<span>%s</span></a>\n",
-                      name, i < PAGE_LIVE ? "autoplay " : "", name,
-                      i < PAGE_LIVE ? "stream" : "still", name);
+        if (i < PAGE_LIVE)
+            n += snprintf(out + n, PAGE_BYTES - (size_t)n, live_video, name, name, name, name);
+        else
+            n += snprintf(out + n, PAGE_BYTES - (size_t)n, still_video, name, name, name);
     }
     n += snprintf(out + n, PAGE_BYTES - (size_t)n, "</body>\n</html>\n");
     return (size_t)n;
