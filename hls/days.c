@@ -180,7 +180,7 @@ static int begin(struct days *d, const struct segment *s)
     p.back = s->utc_us && s->utc_us < d->date_end;
     p.bytes = write_front(front, sizeof front, &p, s);
     days_name(&p, name);
-    if (folder_put(d->folder, &d->file, name, front, p.bytes) < 0)
+    if (folder_put(d->folder, &d->file, name, front, (size_t)p.bytes) < 0)
         return -1;
     if (folder_sync(d->folder) < 0) {
         int error = errno;
