@@ -34,7 +34,7 @@ struct shared {
     uint64_t random, ticks, bytes;
     int64_t calls_left; /* to the kernel, until the kill; 0: none */
     int64_t steady, booted, utc, wrong, end, kept_at;
-    int clocks, past, faults, unset;
+    int clocks, past, faults, unset; /* past: 1, and 2 once it has booted */
     unsigned failed, told, unended, opened, looks, steps, unsynchronised, lost, undated, breaks;
     uint32_t variant, next, given, first_kept;
     int64_t truth[HLSWEEK_FRAGS]; /* when each was taken; negative: it was in hand at a kill */
@@ -268,8 +268,8 @@ static void look_limits(void)
     if (k->kind == KEEP_AGE && before &&
         shared->truth[before] + HLSWEEK_FRAG_US + (int64_t)k->limit > shared->utc)
         bad("-k", "too little is kept", before, (uint64_t)shared->truth[before]);
-    if (k->kind == KEEP_AGE && shared->kept_at && !shared->clocks && !shared->failed &&
-        look.lists > 0 && look.list[0].old > batch)
+    if (k->kind == KEEP_AGE && shared->kept_at && !shared->clocks && !shared->past &&
+        !shared->failed && look.lists > 0 && look.list[0].old > batch)
         bad("-k", "too much is kept", look.list[0].old, batch);
     if (k->kind == KEEP_BYTES && look.disk > k->limit)
         bad("-k", "too many bytes", look.disk, k->limit);

@@ -233,7 +233,7 @@ static void threads(void)
     atomic_store(&writing, 1);
     if (!ok(pthread_create(&reader, NULL, read_all, NULL) == 0, "a reader in a thread"))
         return;
-    for (uint64_t n = 0; n < 100000; n++) {
+    for (uint64_t n = 0, end = tap_often(100000); n < end; n++) {
         uint32_t epoch = (uint32_t)(n / 100 + 2);
         if (n % 100 == 0)
             ring_put_init(&ring, memset(init, (int)(epoch & 0xff), sizeof init), 10 + epoch % 7,
