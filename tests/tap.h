@@ -26,7 +26,7 @@ __attribute__((format(printf, 2, 3))) static int ok(int good, const char *format
 __attribute__((unused)) static unsigned tap_often(unsigned n)
 {
     const char *part = getenv("TAP_PART");
-    int p = part ? atoi(part) : 1;
+    long p = part ? strtol(part, NULL, 10) : 1;
     return p > 1 ? n / (unsigned)p : n;
 }
 
