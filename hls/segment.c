@@ -72,6 +72,8 @@ static void measure(struct segmenter *s, uint64_t tick)
 static void settle(struct segmenter *s, uint64_t tick)
 {
     measure(s, tick);
+    if (s->now.duration_us < s->target_us)
+        s->gap_us = SEGMENT_GOP_US;
     uint64_t gop = s->gap_us > SEGMENT_KEY_US ? s->gap_us : SEGMENT_KEY_US;
     s->target_duration =
         segment_target_duration((uint32_t)(s->target_us / 1000), (uint32_t)((gop + 999) / 1000));
@@ -201,6 +203,15 @@ int segmenter_add(struct segmenter *s, const struct segment_frag *f, struct segm
 }
 
 int segmenter_end(struct segmenter *s, struct segment *done)
+{
+    if (s->open && !s->target_duration && us_at(s, s->end) - us_at(s, s->start) < s->target_us) {
+        s->left_out += s->now.end - s->now.first;
+        s->open = 0;
+    }
+    return segmenter_finish(s, done);
+}
+
+int segmenter_finish(struct segmenter *s, struct segment *done)
 {
     int ended = finish(s, s->end, done);
     s->broken = 1;

@@ -111,7 +111,13 @@ void segmenter_continue(struct segmenter *s, const struct segment *listed);
 int segmenter_add(struct segmenter *s, const struct segment_frag *f, struct segment *done);
 
 /* The source has ended or fallen silent: ends the open segment, returns as segmenter_add(). What
- * comes next, if anything, comes behind a discontinuity. */
+ * comes next, if anything, comes behind a discontinuity. As long as the target duration is not
+ * known, a segment that breaks off before the target tells too little of the source, and is left
+ * out. */
 int segmenter_end(struct segmenter *s, struct segment *done);
+
+/* The same where nothing more will come soon: such a segment is not left out, and the longest wait
+ * for a keyframe is promised. */
+int segmenter_finish(struct segmenter *s, struct segment *done);
 
 #endif

@@ -188,6 +188,13 @@ static void cut_off(struct server *s, struct conn *c)
     conn_close(s, c);
 }
 
+void conn_again(struct server *s, struct conn *c)
+{
+    struct epoll_event ev = {.events = wanted_events, .data.ptr = c};
+    if (epoll_ctl(s->epoll, EPOLL_CTL_MOD, c->fd, &ev) < 0)
+        conn_close(s, c);
+}
+
 void conn_done(struct server *s, struct conn *c, int keep_alive)
 {
     if (!keep_alive) {
@@ -196,10 +203,7 @@ void conn_done(struct server *s, struct conn *c, int keep_alive)
     }
     c->state = CONN_HEAD;
     c->since = now_us();
-    /* A pipelined request is in the socket already, and no edge will tell of it. */
-    struct epoll_event ev = {.events = wanted_events, .data.ptr = c};
-    if (epoll_ctl(s->epoll, EPOLL_CTL_MOD, c->fd, &ev) < 0)
-        conn_close(s, c);
+    conn_again(s, c); /* a pipelined request is in the socket already */
 }
 
 static int keeps_alive(const struct http_request *req)
@@ -226,8 +230,8 @@ int conn_send_head(struct server *s, struct conn *c, const struct http_request *
                    const struct answer *answer, size_t len)
 {
     char top[ANSWER_HEAD_MAX];
-    int n = write_head(top, req, answer, &len);
-    if (n > 0 && send(c->fd, top, (size_t)n, MSG_NOSIGNAL | MSG_MORE) == n)
+    int n = write_head(top, req, answer, &len), is_head = req->method == HTTP_HEAD;
+    if (n > 0 && send(c->fd, top, (size_t)n, MSG_NOSIGNAL | (is_head ? 0 : MSG_MORE)) == n)
         return 0;
     conn_close(s, c);
     return -1;
@@ -349,7 +353,8 @@ void conn_event(struct server *s, struct conn *c, uint32_t events)
     c->peer_done |= (events & EPOLLRDHUP) != 0;
     if (c->state == CONN_PROXY && (events & EPOLLIN)) {
         read_proxy(s, c);
-    } else if (c->state == CONN_HEAD && (events & EPOLLIN)) {
+    } else if (c->state == CONN_HEAD && (events & EPOLLIN) && (events & EPOLLOUT)) {
+        /* With no room for an answer there is none; when there is, that is an edge, too. */
         conn_read(s, c, AUTH_WAIT);
     } else if (c->state == CONN_LINGER && (events & EPOLLIN)) {
         linger(s, c);
@@ -375,7 +380,7 @@ void conn_sweep(struct server *s)
                 conn_answer(s, c, NULL, "408 Request Timeout", "request head took too long");
             else
                 conn_close(s, c);
-        } else if (c->state == CONN_WAIT && age > LIMIT_STILL_MS) {
+        } else if (c->state == CONN_WAIT && age > LIMIT_SEGMENT_MS) {
             c->waited = 1;
             hls_retry(s, c);
         } else if (((c->state == CONN_VIEWER && c->blocked) || c->state == CONN_BODY) &&

@@ -2,23 +2,26 @@
 
 #include "hls/window.h"
 
-enum { INDEPENDENT = 1, DISCONTINUITY = 2, GUARD = 8, CHANCE_MASK = 0xffffff };
+enum { INDEPENDENT = 1, DISCONTINUITY = 2, GUARD = 8, CHANCE_BITS = 21, KILO = 1000 };
 
 static uint64_t larger(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
 }
 
-/* A clock that nobody has set says too little: a number by chance, less than any by a clock, is
- * hardly one that was used before. */
+/* A clock that nobody has set says nothing: a number by chance alone is less than any with one. */
 void cut_number(struct ring *r, const struct ring *old, uint64_t utc_s, uint32_t chance)
 {
     struct ring_header *h = r->header;
-    uint64_t first = utc_s >= SEGMENT_UTC_MIN / SEGMENT_SECOND ? utc_s : chance & CHANCE_MASK;
-    uint64_t epoch = first;
+    uint64_t first = chance, epoch = chance >> 1 | 1;
+    h->discontinuities = chance;
+    if (utc_s >= SEGMENT_UTC_MIN / SEGMENT_SECOND && utc_s < SEGMENT_UTC_END / SEGMENT_SECOND) {
+        h->discontinuities = utc_s;
+        first = (utc_s & UINT32_MAX) << CHANCE_BITS | (chance & ((1u << CHANCE_BITS) - 1));
+    }
     if (old) {
         first = larger(first, cut_next(old));
-        epoch = larger(epoch, (uint64_t)atomic_load(&old->header->epoch) + 1);
+        epoch = (uint64_t)atomic_load(&old->header->epoch) + 1;
         h->discontinuities = old->header->discontinuities + 1;
     }
     h->first_epoch = (uint32_t)epoch;
@@ -66,15 +69,20 @@ static void put(struct cut *c, const struct segment *s)
     atomic_store_explicit(&h->target_duration, c->segmenter.target_duration, memory_order_relaxed);
     atomic_store_explicit(&h->dependent, c->segmenter.dependent ? 1 : 0, memory_order_relaxed);
     atomic_store_explicit(&h->cut_next, s->sequence + 1, memory_order_release);
+    if (s->duration_us < c->segmenter.target_us / 2) /* too short to tell a rate */
+        return;
     c->most_bytes = larger(c->most_bytes, s->bytes * SEGMENT_SECOND / s->duration_us);
+    c->most_frags =
+        larger(c->most_frags, (s->end - s->first) * KILO * SEGMENT_SECOND / s->duration_us);
 }
 
 /* Takes the fragments from `from` on that are in the ring. */
 static void replay(struct cut *c, uint64_t from)
 {
     struct ring_frag f;
-    uint64_t head = ring_head(c->ring);
-    for (uint64_t i = from; i < head; i++) {
+    uint64_t head = ring_head(c->ring),
+             oldest = head > c->ring->entries ? head - c->ring->entries : 0;
+    for (uint64_t i = larger(from, oldest); i < head; i++) {
         const struct ring_init *init;
         if (ring_get(c->ring, i, &f) == 0 && (init = ring_init_of(c->ring, f.epoch)))
             cut_add(c, i, &f, f.epoch, atomic_load(&init->timescale));
@@ -86,6 +94,13 @@ void cut_init(struct cut *c, struct ring *r, uint32_t target_ms)
     struct ring_header *h = r->header;
     struct segment s = {0};
     uint64_t next = cut_next(r), from = 0;
+    if (h->target_ms && h->target_ms != target_ms) {
+        atomic_store(&h->target_duration, 0);
+        h->cut_first = next;
+        h->discontinuities++;
+        from = ring_head(r);
+    }
+    h->target_ms = target_ms;
     uint32_t duration = atomic_load(&h->target_duration);
     uint32_t longest = segment_target_duration(target_ms, SEGMENT_GOP_US / 1000);
     *c = (struct cut){.ring = r, .asked = INT64_MIN / 2};
@@ -142,11 +157,15 @@ int cut_asks(struct cut *c, int64_t now)
     return 1;
 }
 
-uint64_t cut_bytes_needed(const struct cut *c)
+uint64_t cut_mib_wanted(const struct cut *c)
 {
     uint64_t hold = window_hold(c->segmenter.target_duration, 0);
     uint64_t bytes = window_bytes(hold, c->most_bytes);
-    return c->most_bytes ? bytes + bytes / (GUARD - 1) + 1 : 0;
+    uint64_t entries = window_bytes(hold, c->most_frags) / KILO + 1;
+    bytes += bytes / (GUARD - 1) + 1;
+    if (bytes <= c->ring->data_bytes && entries < c->ring->entries)
+        return 0;
+    return larger(bytes >> 20, entries * (RING_DATA_BYTES >> 20) / RING_ENTRIES) + 1;
 }
 
 uint64_t cut_next(const struct ring *r)

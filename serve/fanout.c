@@ -316,6 +316,20 @@ static int take_signals(void)
     return stop;
 }
 
+/* As ringput says it of a named ring. */
+static void say_small(void)
+{
+    static int said;
+    uint64_t wanted = cut_mib_wanted(&feed.cut);
+    if (said || !wanted)
+        return;
+    said = 1;
+    fprintf(stderr,
+            "fanout: standard input: %d MiB are too little for HLS at this bit rate: a named ring "
+            "of %" PRIu64 " would do (ringput -m)\n",
+            RING_DATA_BYTES >> 20, wanted);
+}
+
 /* Returns 1 at the end of the stream. */
 static int take_source(void)
 {
@@ -433,8 +447,11 @@ static void sweep_all(void)
     if (server.auth)
         auth_tick(&auth, now_us());
     take_answers();
-    if (!server.camera[0].name[0] && !camera_fresh(&server.camera[0], now_us()))
-        cut_end(&feed.cut);
+    if (!server.camera[0].name[0]) {
+        if (!camera_fresh(&server.camera[0], now_us()))
+            cut_end(&feed.cut);
+        say_small();
+    }
     for (unsigned i = 0; i < server.cameras; i++) {
         if (server.camera[i].name[0]) {
             look_for(&server.camera[i]);

@@ -65,7 +65,11 @@ static uint64_t rescale(uint64_t ticks, uint32_t from, uint32_t to)
     return ticks / from * to + ticks % from * to / from;
 }
 
-enum { CLOCK_TRUST_S = 1 };
+enum {
+    CLOCK_TRUST_S = 1,
+    FAR_S = 86400, /* a fragment that says it comes so much later is wrong */
+};
+#define TFDT_MAX (UINT64_C(1) << 62) /* beyond this, times are no times */
 
 /* Where capture times say it goes; `arrival` where they say nothing, or what cannot be: that it was
  * captured before the newest fragment, or after it came. Arrival does not know how long a program
@@ -93,7 +97,7 @@ static void place(struct feed *f, const struct moof_info *m, int64_t now)
     struct ring_frag last;
     uint64_t head = ring_head(f->ring);
     f->placed = 1;
-    f->offset = 0;
+    f->offset = m->tfdt < TFDT_MAX ? 0 : -m->tfdt;
     if (!head || ring_get(f->ring, head - 1, &last) < 0)
         return;
     const struct ring_init *init = ring_init_of(f->ring, last.epoch);
@@ -116,8 +120,9 @@ static enum feed_result put_frag(struct feed *f, uint8_t *p, const struct unit *
     uint64_t head = ring_head(f->ring);
     if (!newest_init(f->ring) || !f->info.timescale)
         return bad(f, 0, "a fragment and no init segment in front of it");
+    uint64_t dts = m->tfdt + f->offset, far = (uint64_t)FAR_S * f->info.timescale;
     if (f->placed && head && ring_get(f->ring, head - 1, &last) == 0 &&
-        m->tfdt + f->offset < last.dts)
+        (dts < last.dts || dts - last.dts > far))
         f->placed = 0;
     if (!f->placed)
         place(f, m, now);

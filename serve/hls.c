@@ -10,6 +10,7 @@ enum {
     RATE_SECONDS = 2, /* of the newest pictures: what a bit rate is estimated from */
     RATE_SPARE = 4,   /* a part more than that, for what is still to come */
     MILLI = 1000,
+    SILENCE_S = 3,
     LINGER_TARGETS = 4, /* target durations */
 };
 
@@ -81,15 +82,48 @@ static void take(struct hls *h, const struct ring *r, int64_t now)
     }
 }
 
+/* Nothing came for a while in front of this segment, as when a camera has slept. */
+static int is_behind_silence(const struct ring *r, const struct segment *s)
+{
+    struct ring_frag before, first;
+    const struct ring_init *init = ring_init_of(r, s->epoch);
+    if (!s->discontinuity || !init || ring_get(r, s->first, &first) < 0 ||
+        ring_get(r, s->first - 1, &before) < 0)
+        return 0;
+    uint64_t end = before.dts + before.duration;
+    uint32_t timescale = atomic_load_explicit(&init->timescale, memory_order_relaxed);
+    return first.dts > end && (first.dts - end) / timescale >= SILENCE_S;
+}
+
+/* A server that has only just come does not know what the one before has withdrawn: it lists
+ * nothing of a camera that sleeps, nor from before it last woke. */
+static uint64_t first_to_list(const struct camera *camera, int64_t now)
+{
+    const struct ring *r = &camera->ring;
+    uint64_t next = cut_next(r);
+    struct segment s;
+    if (!camera_fresh(camera, now))
+        return next;
+    for (uint64_t i = next; i-- > cut_oldest(r);)
+        if (cut_get(r, i, &s) == 0 && is_behind_silence(r, &s))
+            return i;
+    return cut_oldest(r);
+}
+
 int hls_update(struct hls *h, const struct camera *camera, int64_t now)
 {
     const struct ring *r = &camera->ring;
-    if (!target_duration(r))
+    if (!target_duration(
+            r)) { /* nothing yet, or nothing any more: segments will be of another length */
+        h->begun = 0;
+        h->length = 0;
         return 0;
-    if (!h->begun) {
-        window_init(&h->window, h->room, RING_CUTS, target_duration(r), 0);
+    }
+    if (!h->begun || h->target_duration != target_duration(r)) {
+        h->target_duration = target_duration(r);
+        window_init(&h->window, h->room, RING_CUTS, h->target_duration, 0);
         h->begun = 1;
-        h->next = cut_oldest(r);
+        h->next = first_to_list(camera, now);
     }
     if (h->next != cut_next(r))
         take(h, r, now);
@@ -161,9 +195,14 @@ static uint64_t estimate(const struct ring *r, uint32_t timescale)
     return ticks ? bytes * 8 * timescale / ticks * (RATE_SPARE + 1) / RATE_SPARE : 0;
 }
 
-size_t hls_master(const struct hls *h, const struct ring *r, char *out, size_t cap)
+size_t hls_master(const struct hls *h, const struct camera *camera, int as_its_own, char *out,
+                  size_t cap)
 {
+    const struct ring *r = &camera->ring;
     const struct window *w = &h->window;
+    char uri[RINGFILE_NAME_MAX + sizeof "/live.m3u8"];
+    snprintf(uri, sizeof uri, "%s%slive.m3u8", as_its_own ? "" : camera->name,
+             as_its_own || !camera->name[0] ? "" : "/");
     char codecs[CODECS_MAX] = "";
     struct ring_init init;
     struct unit u;
@@ -174,7 +213,7 @@ size_t hls_master(const struct hls *h, const struct ring *r, char *out, size_t c
         return 0;
     add_codec(codecs, r, epoch);
     struct playlist_variant v = {
-        .uri = "live.m3u8", .codecs = codecs, .width = u.init.width, .height = u.init.height};
+        .uri = uri, .codecs = codecs, .width = u.init.width, .height = u.init.height};
     if (h->begun && w->end > w->first) {
         for (size_t i = w->first; i < w->end; i++)
             if (w->seg[i].epoch != epoch &&

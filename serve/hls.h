@@ -24,10 +24,11 @@ enum {
 struct hls {
     struct window window;
     struct segment room[RING_CUTS];
-    int begun;     /* the window is made */
-    uint64_t next; /* media sequence number to look for in the ring */
-    int64_t asked; /* CLOCK_MONOTONIC, us: of the last request; 0: never */
-    int has_slot;  /* `slot` is a viewer's in the ring */
+    int begun;                /* the window is made */
+    uint32_t target_duration; /* that it was made for */
+    uint64_t next;            /* media sequence number to look for in the ring */
+    int64_t asked;            /* CLOCK_MONOTONIC, us: of the last request; 0: never */
+    int has_slot;             /* `slot` is a viewer's in the ring */
     int slot;
     uint32_t frame_rate_milli; /* of the newest segment */
     size_t length;             /* of the playlist; 0: there is none */
@@ -50,8 +51,10 @@ void hls_touch(struct hls *h, struct camera *camera, int64_t now);
 /* To be called every second or so: lets go of clients that are gone, and of the past. */
 void hls_sweep(struct hls *h, struct camera *camera, int64_t now);
 
-/* Writes the master playlist to out[0, cap). Returns its length, or 0 when there is no picture yet
+/* Writes the master playlist to out[0, cap): of the first camera, at /stream.m3u8, which leads to
+ * that camera's own playlist, or as_its_own. Returns its length, or 0 when there is no picture yet
  * to say anything of. */
-size_t hls_master(const struct hls *h, const struct ring *r, char *out, size_t cap);
+size_t hls_master(const struct hls *h, const struct camera *camera, int as_its_own, char *out,
+                  size_t cap);
 
 #endif

@@ -13,11 +13,12 @@
 #define ALL_MAY_READ  "Access-Control-Allow-Origin: *\r\n"
 
 enum {
-    IOV_RUNS = 4,      /* pieces of the ring in one go: one, and one more where it goes around */
-    RUN_MAX = 1 << 20, /* bytes of them: more than the kernel takes at once */
+    IOV_RUNS = 4,         /* pieces of the ring in one go: one, and one more where it goes around */
+    TURN_MAX = 256 << 10, /* bytes of them, and of a turn: others wait meanwhile */
     FIELDS_MAX = 192,
     CACHE_MASTER_S = 10,
     CACHE_LIVE_S = 1,      /* shorter than any way from one version to the next */
+    CACHE_ALIAS_S = 60,    /* of what is the first camera's: which one that is may change */
     CACHE_MEDIA_S = 86400, /* a name never means anything else; this is how long it is of use */
 };
 
@@ -118,7 +119,7 @@ static void serve_text(struct server *s, struct conn *c, const struct http_reque
     if (len)
         conn_send(s, c, req, &answer, text, len);
     else
-        conn_answer(s, c, req, "503 Service Unavailable", "no picture has come");
+        conn_answer(s, c, req, "503 Service Unavailable", "no segment has come");
 }
 
 /* What is asked for of `size` bytes (RFC 9110 14.2). Returns 0: all of it; 1: a part; -1: nothing
@@ -142,11 +143,19 @@ static int find_range(const struct http_request *req, uint64_t size, uint64_t *f
     return 1;
 }
 
+/* /NAME/..., not the first camera by its place. */
+static int is_named(const struct http_request *req, const struct camera *camera)
+{
+    size_t n = strlen(camera->name);
+    return n && strncmp(req->path + 1, camera->name, n) == 0 && req->path[n + 1] == '/';
+}
+
 /* The head for the whole or a part of `size` bytes. Returns 0, or -1 when there is nothing to be
  * sent behind it. */
 static int begin_media(struct server *s, struct conn *c, const struct http_request *req,
-                       uint64_t size, uint64_t *from, uint64_t *n)
+                       const struct camera *camera, uint64_t size, uint64_t *from, uint64_t *n)
 {
+    int named = !camera->name[0] || is_named(req, camera);
     char fields[FIELDS_MAX];
     int range = find_range(req, size, from, n);
     struct answer answer = {.type = MEDIA_TYPE, .extra = fields};
@@ -160,7 +169,7 @@ static int begin_media(struct server *s, struct conn *c, const struct http_reque
         return -1;
     }
     answer.status = range ? "206 Partial Content" : "200 OK";
-    answer.cache = cache_for(s, CACHE_MEDIA_S, 1);
+    answer.cache = named ? cache_for(s, CACHE_MEDIA_S, 1) : cache_for(s, CACHE_ALIAS_S, 0);
     int k = snprintf(fields, sizeof fields, ALL_MAY_READ "Accept-Ranges: bytes\r\n");
     if (range)
         snprintf(fields + k, sizeof fields - (size_t)k,
@@ -176,15 +185,15 @@ static int begin_media(struct server *s, struct conn *c, const struct http_reque
 }
 
 static void serve_init(struct server *s, struct conn *c, const struct http_request *req,
-                       const struct ring *r, uint64_t number)
+                       const struct camera *camera, uint64_t number)
 {
     static struct ring_init init;
     uint64_t from, n;
-    if (number > UINT32_MAX || ring_copy_init(r, (uint32_t)number, &init) < 0) {
+    if (number > UINT32_MAX || ring_copy_init(&camera->ring, (uint32_t)number, &init) < 0) {
         conn_answer(s, c, req, "404 Not Found", "no such init segment");
         return;
     }
-    if (begin_media(s, c, req, init.size, &from, &n) < 0)
+    if (begin_media(s, c, req, camera, init.size, &from, &n) < 0)
         return;
     if (send(c->fd, init.bytes + from, (size_t)n, MSG_NOSIGNAL) == (ssize_t)n)
         conn_done(s, c, c->keep_alive);
@@ -221,7 +230,7 @@ static void serve_segment(struct server *s, struct conn *c, const struct http_re
     } else if (cut_get(r, number, &seg) < 0 || ring_get(r, seg.first, &f) < 0 ||
                !ring_safe(r, &f)) {
         conn_answer(s, c, req, "404 Not Found", "no such segment any more");
-    } else if (begin_media(s, c, req, seg.bytes, &from, &n) == 0) {
+    } else if (begin_media(s, c, req, camera, seg.bytes, &from, &n) == 0) {
         c->camera = camera;
         c->state = CONN_BODY;
         c->since = now_us();
@@ -245,31 +254,33 @@ void hls_serve(struct server *s, struct conn *c, const struct http_request *req,
         counts_of(s, camera)->playlists++;
     switch (what) {
     case HLS_MASTER:
-        serve_text(s, c, req, master, hls_master(h, &camera->ring, master, sizeof master),
+        serve_text(s, c, req, master,
+                   hls_master(h, camera, is_named(req, camera), master, sizeof master),
                    CACHE_MASTER_S);
         break;
     case HLS_LIVE:
         serve_text(s, c, req, h->text, h->length, CACHE_LIVE_S);
         break;
     case HLS_INIT:
-        serve_init(s, c, req, &camera->ring, number);
+        serve_init(s, c, req, camera, number);
         break;
     default:
         serve_segment(s, c, req, camera, number);
     }
 }
 
-/* Fragments lie one behind the other, but where the ring goes around: up to RUN_MAX bytes of what
- * is left, in as few pieces as can be. Returns how many; *oldest is the first fragment. */
+/* Fragments lie one behind the other, but where the ring goes around: up to TURN_MAX bytes of what
+ * is left but the last, in as few pieces as can be. Returns how many, or 0 when they are no more;
+ * *oldest is the first fragment. */
 static unsigned next_runs(const struct conn *c, struct iovec *iov, struct ring_frag *oldest)
 {
     const struct ring *r = &c->camera->ring;
-    uint64_t left = c->left, total = 0;
+    uint64_t left = c->left - 1, total = 0;
     size_t skip = c->sent;
     unsigned n = 0;
     struct ring_frag f;
-    for (uint64_t i = c->next; left && total < RUN_MAX; i++) {
-        if (ring_get(r, i, &f) < 0)
+    for (uint64_t i = c->next; left && total < TURN_MAX; i++) {
+        if (ring_get(r, i, &f) < 0 || skip > f.size) /* whoever wrote it, its size is another now */
             return 0;
         if (i == c->next)
             *oldest = f;
@@ -301,24 +312,52 @@ static void advance(struct conn *c, size_t n)
     c->sent = n;
 }
 
+/* What was overwritten while the kernel copied it is not the segment any more. Its answer then
+ * stays short of a byte, so that no cache takes it for whole: the last one is sent when all in
+ * front of it has been found as it should be. */
+static ssize_t send_last(const struct conn *c)
+{
+    struct ring_frag f;
+    uint8_t byte;
+    if (ring_get(&c->camera->ring, c->next, &f) < 0 || c->sent >= f.size)
+        return -1;
+    byte = ring_data(&c->camera->ring, &f)[c->sent];
+    errno = EIO;
+    return ring_whole(&c->camera->ring, &f) ? send(c->fd, &byte, 1, MSG_NOSIGNAL) : -1;
+}
+
+static ssize_t send_some(const struct conn *c)
+{
+    struct iovec iov[IOV_RUNS];
+    struct ring_frag oldest;
+    struct msghdr msg = {.msg_iov = iov};
+    errno = EIO;
+    msg.msg_iovlen = next_runs(c, iov, &oldest);
+    ssize_t w = msg.msg_iovlen ? sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_MORE) : -1;
+    if (w >= 0 && !ring_whole(&c->camera->ring, &oldest)) {
+        errno = EIO;
+        return -1;
+    }
+    return w;
+}
+
 void hls_pump(struct server *s, struct conn *c, int64_t now)
 {
-    while (c->left) {
-        struct iovec iov[IOV_RUNS];
-        struct ring_frag oldest;
-        unsigned n = next_runs(c, iov, &oldest);
-        struct msghdr msg = {.msg_iov = iov, .msg_iovlen = n};
-        ssize_t w = n ? sendmsg(c->fd, &msg, MSG_NOSIGNAL) : -1;
-        if (n && w < 0 && (errno == EAGAIN || errno == EINTR))
+    for (size_t turn = 0; c->left && turn < TURN_MAX;) {
+        ssize_t w = c->left == 1 ? send_last(c) : send_some(c);
+        if (w < 0 && (errno == EAGAIN || errno == EINTR))
             return;
-        /* What was overwritten while the kernel copied it is not the segment any more. */
-        if (w < 0 || !ring_whole(&c->camera->ring, &oldest)) {
+        if (w < 0) {
             conn_close(s, c);
             return;
         }
         c->since = now;
         counts_of(s, c->camera)->sent_bytes += (size_t)w;
         advance(c, (size_t)w);
+        turn += (size_t)w;
     }
-    conn_done(s, c, c->keep_alive);
+    if (c->left)
+        conn_again(s, c);
+    else
+        conn_done(s, c, c->keep_alive);
 }

@@ -10,6 +10,7 @@ enum {
     LIMIT_HEAD = 8192,            /* bytes of a request head: 431 */
     LIMIT_HEAD_MS = 10000,        /* from connection, or the last answer, to a whole head: 408 */
     LIMIT_STILL_MS = 10000,       /* a picture is waited for: 503 */
+    LIMIT_SEGMENT_MS = 15000,     /* a playlist is waited for, or its first segment: 503 */
     LIMIT_STUCK_MS = 10000,       /* a viewer that takes nothing for so long is closed */
     LIMIT_CHILDREN = 64,          /* static files being served: 503 */
     LIMIT_CHILDREN_EACH = 16,     /* of them, to one address but loopback: 503 */

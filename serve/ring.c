@@ -218,7 +218,7 @@ uint64_t ring_head(const struct ring *r)
 
 int64_t ring_last_key(const struct ring *r)
 {
-    return (int64_t)atomic_load_explicit(&r->header->last_key, memory_order_acquire) - 1;
+    return (int64_t)(atomic_load_explicit(&r->header->last_key, memory_order_acquire) - 1);
 }
 
 int ring_whole(const struct ring *r, const struct ring_frag *frag)

@@ -65,6 +65,8 @@ struct ring_header {
     uint64_t discontinuities;         /* of the newest segment */
     _Atomic uint32_t target_duration; /* seconds; 0: not known yet */
     _Atomic uint32_t dependent;       /* 1: a segment began without a keyframe */
+    uint32_t target_ms;               /* what its writer wants segments to last; 0: none has said */
+    uint32_t reserved;
 };
 
 struct ring_cut {
@@ -83,7 +85,7 @@ struct ring_slot {
     _Atomic uint64_t word[RING_WORDS];
 };
 
-static_assert(sizeof(struct ring_header) == 112, "wire format");
+static_assert(sizeof(struct ring_header) == 120, "wire format");
 static_assert(offsetof(struct ring_header, tail) == 32, "wire format");
 static_assert(offsetof(struct ring_header, head) == 40, "wire format");
 static_assert(offsetof(struct ring_header, epoch) == 56, "wire format");

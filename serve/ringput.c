@@ -103,14 +103,14 @@ static int worse(int of_output, int of_program)
 static void say_small(const char *name)
 {
     static int said;
-    uint64_t need = cut_bytes_needed(&feed.cut), have = file.ring.data_bytes;
-    if (said || need <= have)
+    uint64_t wanted = cut_mib_wanted(&feed.cut);
+    if (said || !wanted)
         return;
     said = 1;
     fprintf(stderr,
             "ringput: %s: a ring of %" PRIu64
             " MiB is too small for HLS at this bit rate: -m %" PRIu64 " would do\n",
-            name, have >> 20, (need >> 20) + 1);
+            name, file.ring.data_bytes >> 20, wanted);
 }
 
 /* A segment is open while pictures come; one that is left so by a source that has fallen silent is

@@ -150,6 +150,9 @@ int conn_consume(struct conn *c, size_t n);
 /* Looks at the head of the next request and serves it when it is whole. verdict: AUTH_WAIT when it
  * is yet to be asked whether it may; else the answer to that. */
 void conn_read(struct server *s, struct conn *c, enum auth_verdict verdict);
+/* What there is to do on this connection without any edge is looked for again in a moment. The
+ * connection may be closed afterwards. */
+void conn_again(struct server *s, struct conn *c);
 /* The answer is complete: waits for the next request, or closes once the client has it. */
 void conn_done(struct server *s, struct conn *c, int keep_alive);
 

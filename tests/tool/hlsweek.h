@@ -26,7 +26,8 @@ enum {
     HLSWEEK_LISTS = 64,
     HLSWEEK_TEXT = 4 << 20,
     HLSWEEK_FRAG_US = 2000000,
-    HLSWEEK_FOREIGN = 4, /* bytes of a file that is not ours */
+    HLSWEEK_LOST_MAX = 40, /* fragments in a row, to calls that fail */
+    HLSWEEK_FOREIGN = 4,   /* bytes of a file that is not ours */
 };
 
 /* What survives a kill. Times in microseconds. */
@@ -265,6 +266,8 @@ static void look_limits(void)
     uint32_t before = shared->first_kept ? shared->first_kept - 1 : 0;
     while (before && shared->truth[before] < 0)
         before--;
+    if (shared->failed) /* these may not have been removed, but never recorded */
+        before = before > HLSWEEK_LOST_MAX ? before - HLSWEEK_LOST_MAX : 0;
     if (k->kind == KEEP_AGE && before &&
         shared->truth[before] + HLSWEEK_FRAG_US + (int64_t)k->limit > shared->utc)
         bad("-k", "too little is kept", before, (uint64_t)shared->truth[before]);

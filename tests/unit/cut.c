@@ -18,6 +18,7 @@ enum {
     CLOCK = 1800000000, /* 2027 */
     INIT = 100,
 };
+#define FIRST (UINT64_C(1800000000) << 21)
 
 static struct camera camera;
 static struct ring *const ring = &camera.ring;
@@ -76,11 +77,10 @@ static void numbers(void)
 {
     struct ring old = *ring, next;
     fresh(DATA);
-    ok(cut_next(ring) == CLOCK && cut_oldest(ring) == CLOCK &&
-           atomic_load(&ring->header->epoch) == CLOCK,
-       "a new ring's numbers begin with the time of day, epochs likewise");
+    ok(cut_next(ring) == FIRST && cut_oldest(ring) == FIRST,
+       "a new ring's numbers begin with the time of day");
     run(200, 30);
-    ok(cut_next(ring) == CLOCK + 3,
+    ok(cut_next(ring) == FIRST + 3,
        "200 frames, keyframes every second: three segments have ended");
     old = *ring;
     void *kept = memory;
@@ -91,21 +91,26 @@ static void numbers(void)
     cut_init(&cut, ring, 2000);
     run(100, 30);
     struct segment s;
-    ok(cut_get(ring, CLOCK + 3, &s) == 0 && s.discontinuity && s.discontinuities == 1 &&
-           s.epoch == CLOCK + 1,
+    ok(cut_get(ring, FIRST + 3, &s) == 0 && s.discontinuity && s.discontinuities == CLOCK + 1 &&
+           s.epoch == 2,
        "another ring in its place goes on, behind a discontinuity");
-    ok(cut_get(ring, CLOCK + 2, &s) < 0, "and has none of the old segments");
+    ok(cut_get(ring, FIRST + 2, &s) < 0, "and has none of the old segments");
     next = *ring;
     void *second = memory;
     memory = NULL;
     format(DATA);
     cut_number(ring, &next, CLOCK + 100, 0);
-    ok(cut_next(ring) == CLOCK + 100, "later, the time of day is ahead again");
+    ok(cut_next(ring) == (UINT64_C(1800000100) << 21), "later, the time of day is ahead again");
     free(kept);
     free(second);
     format(DATA);
     cut_number(ring, NULL, 1234, 0xf0000005);
-    ok(cut_next(ring) == 5, "a clock that was never set: any number, below all that a clock gives");
+    ok(cut_next(ring) == 0xf0000005 && ring->header->first_epoch == 0x78000003,
+       "a clock that was never set: any number, below all that a clock gives");
+    format(DATA);
+    cut_number(ring, NULL, CLOCK, 0xf0000005);
+    ok(cut_next(ring) == FIRST + 5 && ring->header->first_epoch == 0x78000003,
+       "a clock that tells the same at every start: chance makes the difference");
     memset(ring->header, 0, sizeof *ring->header);
     ring_format(ring, memory, DATA, ENTRIES);
     ring_put_init(ring, bytes, INIT, SCALE);
@@ -117,9 +122,9 @@ static void table(void)
     struct segment s, before = {0};
     int right = 1;
     fresh(64 << 20);
-    ok(cut_get(ring, CLOCK, &s) < 0 && !atomic_load(&ring->header->target_duration),
+    ok(cut_get(ring, FIRST, &s) < 0 && !atomic_load(&ring->header->target_duration),
        "nothing is there before a segment has ended");
-    ok(cut_bytes_needed(&cut) == 0, "nor is anything known of what they take");
+    ok(cut_mib_wanted(&cut) == 0, "nor is anything known of what they take");
     run(61 * 200, 60);
     ok(atomic_load(&ring->header->target_duration) == 4, "GOPs of 2 s: promised are 4");
     for (uint64_t i = cut_oldest(ring); i < cut_next(ring); i++) {
@@ -133,9 +138,16 @@ static void table(void)
     ok(cut_get(ring, cut_oldest(ring) - 1, &s) < 0 && cut_get(ring, cut_next(ring), &s) < 0 &&
            cut_get(ring, UINT64_MAX, &s) < 0 && cut_get(ring, 0, &s) < 0,
        "and no others");
-    uint64_t held = window_bytes(window_hold(4, 0), 30 * BYTES);
-    ok(cut_bytes_needed(&cut) == held + held / 7 + 1,
-       "what playlists need, and the guard's eighth");
+    ok(cut_mib_wanted(&cut) == 0, "which fit");
+    uint64_t held = window_bytes(window_hold(4, 0), 4000000);
+    cut.most_bytes = 4000000;
+    ok(cut_mib_wanted(&cut) == ((held + held / 7 + 1) >> 20) + 1,
+       "32 Mbit/s do not, with the guard's eighth: %u MiB would do",
+       (unsigned)cut_mib_wanted(&cut));
+    cut.most_bytes = 1;
+    cut.most_frags = 240000;
+    ok(cut_mib_wanted(&cut) == (window_bytes(window_hold(4, 0), 240000) / 1000 + 1) / 256 + 1,
+       "nor do 240 fragments a second: %u MiB", (unsigned)cut_mib_wanted(&cut));
     atomic_store(&ring->cut[cut_oldest(ring) % RING_CUTS].word[3], ring_head(ring) + 1);
     ok(cut_get(ring, cut_oldest(ring), &s) < 0, "one that would end in the future is none");
     atomic_store(&ring->cut[(cut_oldest(ring) + 1) % RING_CUTS].word[0], 7);
@@ -155,10 +167,9 @@ static void restarts(void)
     ok(cut_get(ring, next, &s) == 0 && s.first == 120 && s.discontinuity,
        "what the one before had begun is in the next segment, behind a discontinuity");
     cut_init(&cut, ring, 2000);
-    cut_init(&cut, ring, 500);
-    ok(cut.segmenter.target_duration == 3, "a promise stays whatever the next writer wants");
+    ok(cut.segmenter.target_duration == 3, "a promise stays");
     run(60, 30);
-    ok(cut_next(ring) == CLOCK + 5, "of half a second, ended by the next keyframe: five so far");
+    ok(cut_next(ring) == FIRST + 4, "four so far");
     ok(cut_is_open(&cut) && cut_end(&cut) && !cut_is_open(&cut) && !cut_end(&cut),
        "silence ends a segment, once");
     ok(cut_get(ring, cut_next(ring) - 1, &s) == 0 && s.end == ring_head(ring),
@@ -166,6 +177,15 @@ static void restarts(void)
     atomic_store(&ring->header->dependent, 1);
     cut_init(&cut, ring, 2000);
     ok(cut.segmenter.dependent, "what was not independent is not forgotten");
+    next = cut_next(ring);
+    cut_init(&cut, ring, 6000);
+    ok(!cut.segmenter.target_duration && cut_oldest(ring) == next &&
+           cut_get(ring, next - 1, &s) < 0,
+       "a writer that wants them longer: what was before is forgotten");
+    run(260, 30);
+    ok(cut_get(ring, next, &s) == 0 && s.duration_us == 6 * SECOND && s.discontinuity &&
+           atomic_load(&ring->header->target_duration) == 7,
+       "and another promise is made");
 }
 
 static void wishes(void)
@@ -198,14 +218,14 @@ static void playlists(void)
     ok(!hls_update(&hls, &camera, now) && !hls.length && hls_due(&hls) == INT64_MAX,
        "no segment, no playlist");
     run(110, 30);
-    ok(hls_update(&hls, &camera, now) && lists(CLOCK) && !lists(CLOCK + 1), "the first one");
+    ok(hls_update(&hls, &camera, now) && lists(FIRST) && !lists(FIRST + 1), "the first one");
     ok(!hls_update(&hls, &camera, now), "nothing new");
     int versions = 0;
     for (int i = 0; i < 600; i++) {
         put(i % 30 == 0);
         versions += hls_update(&hls, &camera, now);
     }
-    ok(versions == 10 && lists(CLOCK + 10) && !lists(CLOCK + 4),
+    ok(versions == 10 && lists(FIRST + 10) && !lists(FIRST + 4),
        "20 s: ten versions, ten seconds listed");
     struct hls again;
     memset(&again, 0, sizeof again);
@@ -222,9 +242,9 @@ static void playlists(void)
     ok(!hls.length, "20 s ago: it is withdrawn");
     dts += 900 * SCALE;
     run(61, 30);
-    ok(hls_update(&hls, &camera, now) && lists(cut_next(ring) - 1) && !lists(CLOCK + 10),
+    ok(hls_update(&hls, &camera, now) && lists(cut_next(ring) - 1) && !lists(FIRST + 10),
        "when pictures come again, it begins with them");
-    ok(strstr(hls.text, "#EXT-X-DISCONTINUITY-SEQUENCE:0\n#EXT-X-DISCONTINUITY\n") != NULL,
+    ok(strstr(hls.text, "#EXT-X-DISCONTINUITY-SEQUENCE:1800000000\n#EXT-X-DISCONTINUITY\n") != NULL,
        "behind a discontinuity");
 }
 
@@ -246,7 +266,7 @@ static void small(void)
             gone &= cut_get(ring, i, &s) == 0 && ring_get(ring, s.first, &f) == 0;
         }
     ok(first && gone, "in a ring that is too small nothing is listed that is not there");
-    ok(cut_bytes_needed(&cut) > DATA / 2, "and it is known to be");
+    ok(cut_mib_wanted(&cut) > 0, "and it is known to be");
 }
 
 static void junk(void)
