@@ -1,4 +1,5 @@
 /* What a request asks for, and whether it may. */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -237,8 +238,8 @@ void request_serve(struct server *s, struct conn *c, const struct http_request *
         serve_ours(s, c, req, &route);
 }
 
-/* The connection may have become another's meanwhile. */
-struct conn *request_of(struct server *s, uint64_t token)
+/* The connection whose request waits under that token, or NULL: it may have become another's. */
+static struct conn *request_of(struct server *s, uint64_t token)
 {
     uint64_t i = token >> 32;
     return i < s->conns && s->conn[i].state == CONN_AUTH && s->conn[i].generation == (uint32_t)token
@@ -246,12 +247,27 @@ struct conn *request_of(struct server *s, uint64_t token)
                : NULL;
 }
 
-void request_answered(struct server *s, const struct auth_answer *answer)
+/* For who watches the log for those that try. */
+static void say_wrong(const struct conn *c)
 {
-    struct conn *c = request_of(s, answer->token);
-    if (!c)
-        return;
-    c->state = CONN_HEAD;
-    c->since = now_us();
-    conn_read(s, c, answer->verdict);
+    char text[INET6_ADDRSTRLEN];
+    const char *from = inet_ntop(AF_INET6, &c->addr, text, sizeof text);
+    if (from && IN6_IS_ADDR_V4MAPPED(&c->addr))
+        from += strlen("::ffff:");
+    fprintf(stderr, "fanout: %s: wrong name or password\n", from ? from : "?");
+}
+
+void request_take_answers(struct server *s)
+{
+    struct auth_answer answer;
+    while (s->auth && auth_next(s->auth, now_us(), &answer)) {
+        struct conn *c = request_of(s, answer.token);
+        if (!c)
+            continue;
+        if (answer.verdict == AUTH_DENIED)
+            say_wrong(c);
+        c->state = CONN_HEAD;
+        c->since = now_us();
+        conn_read(s, c, answer.verdict);
+    }
 }

@@ -159,10 +159,8 @@ void conn_done(struct server *s, struct conn *c, int keep_alive);
 /* request.c */
 void request_serve(struct server *s, struct conn *c, const struct http_request *req, size_t len,
                    enum auth_verdict verdict);
-/* The connection whose request waits under that token, or NULL when it does no more. */
-struct conn *request_of(struct server *s, uint64_t token);
-/* The password of a request that waits has been checked. */
-void request_answered(struct server *s, const struct auth_answer *answer);
+/* Goes on with requests whose passwords have been checked. */
+void request_take_answers(struct server *s);
 
 /* hlsserve.c: what HLS clients ask for. */
 /* Returns 0 when the request is to wait in the socket, since what it asks for is yet to come. */
