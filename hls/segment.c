@@ -204,15 +204,11 @@ int segmenter_add(struct segmenter *s, const struct segment_frag *f, struct segm
 
 int segmenter_end(struct segmenter *s, struct segment *done)
 {
-    if (s->open && !s->target_duration && us_at(s, s->end) - us_at(s, s->start) < s->target_us) {
+    if (s->open && s->patient && !s->target_duration &&
+        us_at(s, s->end) - us_at(s, s->start) < s->target_us) {
         s->left_out += s->now.end - s->now.first;
         s->open = 0;
     }
-    return segmenter_finish(s, done);
-}
-
-int segmenter_finish(struct segmenter *s, struct segment *done)
-{
     int ended = finish(s, s->end, done);
     s->broken = 1;
     s->want_key = 1;

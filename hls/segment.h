@@ -74,6 +74,7 @@ struct segmenter {
     uint32_t target_duration; /* seconds, for the playlist; 0: not known before the first segment */
     int want_key;             /* the source should make a keyframe soon; ask as often as suits it */
     int dependent;     /* a segment was not independent: no more EXT-X-INDEPENDENT-SEGMENTS */
+    int patient;       /* the caller's to set: below */
     uint64_t left_out; /* fragments in no segment: before a keyframe, or longer than any */
     /* The rest is segment.c's. */
     uint64_t target_us, list_us;
@@ -97,9 +98,11 @@ uint32_t segment_target_duration(uint32_t target_ms, uint32_t gop_ms);
  * the same URL. target_ms: from 1 on. target_duration: from segment_target_duration(), or of the
  * playlist that is being continued, whose promise stays: a target beyond it is cut down to it. 0:
  * what the source does is measured until the first segment ends, and the promise made from that.
- * Meanwhile a keyframe is wanted SEGMENT_KEY_US after the last one, so that a source that can
- * answer shows it, and need not promise its whole GOP.
- * list_us: the duration of the longest playlist (window_longest()), or SEGMENT_ALWAYS. */
+ * A first segment that breaks off before the target tells too little of that: the longest GOP is
+ * promised then, for ever; or, where `patient` is set, it is left out. Meanwhile a keyframe is
+ * wanted SEGMENT_KEY_US after the last one, so that a source that can answer shows it, and need not
+ * promise its whole GOP. list_us: the duration of the longest playlist (window_longest()), or
+ * SEGMENT_ALWAYS. */
 void segmenter_init(struct segmenter *s, uint32_t target_ms, uint32_t target_duration,
                     uint64_t list_us, uint64_t sequence);
 
@@ -111,13 +114,7 @@ void segmenter_continue(struct segmenter *s, const struct segment *listed);
 int segmenter_add(struct segmenter *s, const struct segment_frag *f, struct segment *done);
 
 /* The source has ended or fallen silent: ends the open segment, returns as segmenter_add(). What
- * comes next, if anything, comes behind a discontinuity. As long as the target duration is not
- * known, a segment that breaks off before the target tells too little of the source, and is left
- * out. */
+ * comes next, if anything, comes behind a discontinuity. */
 int segmenter_end(struct segmenter *s, struct segment *done);
-
-/* The same where nothing more will come soon: such a segment is not left out, and the longest wait
- * for a keyframe is promised. */
-int segmenter_finish(struct segmenter *s, struct segment *done);
 
 #endif

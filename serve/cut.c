@@ -106,6 +106,7 @@ void cut_init(struct cut *c, struct ring *r, uint32_t target_ms)
     *c = (struct cut){.ring = r, .asked = INT64_MIN / 2};
     segmenter_init(&c->segmenter, target_ms, duration,
                    window_longest(duration ? duration : longest, 0), next);
+    c->segmenter.patient = 1;
     c->segmenter.dependent = (int)atomic_load(&h->dependent);
     for (uint64_t i = cut_oldest(r); i < next; i++)
         if (cut_get(r, i, &s) == 0) {
