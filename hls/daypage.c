@@ -24,7 +24,8 @@ static const char front[] =
     "  summary:hover, a:hover, a:focus { color: #fff }\n"
     "  a { color: inherit; padding: 0.5rem }\n"
     "</style>\n"
-    "<body>\n";
+    "<body>\n"
+    "<p>Days are by UTC. A day that is not over plays from its end, as it is still growing.</p>\n";
 
 static const char back[] = "</body>\n</html>\n";
 
@@ -34,7 +35,8 @@ static void add_entry(struct folder_file *file, const char *title, const char *u
     int n = snprintf(text, sizeof text,
                      "<details><summary>%s</summary>\n"
                      "<video controls preload=\"none\" playsinline src=\"%s.m3u8\"></video>\n"
-                     "<a href=\"%s.m3u8\">for a media player</a></details>\n",
+                     "<a href=\"%s.m3u8\">for a media player, or where the browser has no HLS</a>"
+                     "</details>\n",
                      title, uri, uri);
     if (n > 0 && n < ENTRY_MAX)
         folder_add(file, text, (size_t)n);

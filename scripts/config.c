@@ -171,7 +171,8 @@ static void choose_recorded(struct confreader *r)
         if (camera)
             camera->recorded = 1;
         else
-            confkeys_mistake(r, record->cameras_line, "cameras: %.*s: no camera is called that",
+            confkeys_mistake(r, record->cameras_line,
+                             "cameras: %.*s: no camera is called that (blanks between names)",
                              n > CONFIG_NAME_MAX ? CONFIG_NAME_MAX : (int)n, p);
         p += n;
     }

@@ -56,7 +56,11 @@ size_t page_write(const struct config *config, char *out)
         else
             n += snprintf(out + n, PAGE_BYTES - (size_t)n, still_video, name, name, name);
     }
-    n += snprintf(out + n, PAGE_BYTES - (size_t)n, "</body>\n</html>\n");
+    int recorded = 0;
+    for (size_t i = 0; i < config->count; i++)
+        recorded |= config->camera[i].recorded;
+    n += snprintf(out + n, PAGE_BYTES - (size_t)n, "%s</body>\n</html>\n",
+                  recorded ? "<a href=\"recordings/\">Recordings</a>\n" : "");
     return (size_t)n;
 }
 

@@ -207,9 +207,9 @@ static void pass(int64_t seconds)
 static void boot(void)
 {
     shared->booted = shared->steady = (int64_t)random_below(20) * SEGMENT_SECOND;
-    /* No idea of the date, the date of long ago, or the right one. (The first time there must be
-     * none: what has a wrong one from an earlier run, and nothing before it, is believed.) */
-    int64_t how = shared->past ? 2 : shared->clocks ? random_below(shared->opened ? 3 : 2) : 1;
+    /* No idea of the date, or the right one, or that of long ago: only the first time, for from an
+     * earlier run, and with nothing left in front of it, that is believed. */
+    int64_t how = shared->past == 1 ? 2 : shared->clocks ? random_below(2) : 1;
     shared->past *= 2;
     shared->wrong = how == 0   ? SEGMENT_SECOND - shared->utc
                     : how == 1 ? 0
