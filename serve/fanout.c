@@ -233,6 +233,16 @@ static void set_up_users(void)
     watch(auth_fd(&auth), EPOLLIN, &auth_tag);
 }
 
+/* For who watches the log for those that try. */
+static void say_wrong(const struct conn *c)
+{
+    char text[INET6_ADDRSTRLEN];
+    const char *from = inet_ntop(AF_INET6, &c->addr, text, sizeof text);
+    if (from && IN6_IS_ADDR_V4MAPPED(&c->addr))
+        from += strlen("::ffff:");
+    fprintf(stderr, "fanout: %s: wrong name or password\n", from ? from : "?");
+}
+
 static void set_up(char **names, int ready_fd)
 {
     struct server *s = &server;
@@ -389,7 +399,7 @@ static int dispatch(const struct epoll_event *ev, int n)
         answers |= tag == &auth_tag || tag == &signal_tag; /* the helper may have died */
     }
     if (answers)
-        request_take_answers(&server);
+        request_take_answers(&server, say_wrong);
     if (source)
         stop |= take_source();
     for (int i = 0; i < n; i++)
@@ -425,7 +435,7 @@ static void sweep_all(void)
     conn_sweep(&server);
     if (server.auth)
         auth_tick(&auth, now_us());
-    request_take_answers(&server);
+    request_take_answers(&server, say_wrong);
     if (!server.camera[0].name[0]) {
         if (!camera_fresh(&server.camera[0], now_us()))
             cut_end(&feed.cut);

@@ -1,5 +1,4 @@
 /* What a request asks for, and whether it may. */
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -247,17 +246,7 @@ static struct conn *request_of(struct server *s, uint64_t token)
                : NULL;
 }
 
-/* For who watches the log for those that try. */
-static void say_wrong(const struct conn *c)
-{
-    char text[INET6_ADDRSTRLEN];
-    const char *from = inet_ntop(AF_INET6, &c->addr, text, sizeof text);
-    if (from && IN6_IS_ADDR_V4MAPPED(&c->addr))
-        from += strlen("::ffff:");
-    fprintf(stderr, "fanout: %s: wrong name or password\n", from ? from : "?");
-}
-
-void request_take_answers(struct server *s)
+void request_take_answers(struct server *s, void (*denied)(const struct conn *c))
 {
     struct auth_answer answer;
     while (s->auth && auth_next(s->auth, now_us(), &answer)) {
@@ -265,7 +254,7 @@ void request_take_answers(struct server *s)
         if (!c)
             continue;
         if (answer.verdict == AUTH_DENIED)
-            say_wrong(c);
+            denied(c);
         c->state = CONN_HEAD;
         c->since = now_us();
         conn_read(s, c, answer.verdict);

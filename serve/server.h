@@ -159,8 +159,9 @@ void conn_done(struct server *s, struct conn *c, int keep_alive);
 /* request.c */
 void request_serve(struct server *s, struct conn *c, const struct http_request *req, size_t len,
                    enum auth_verdict verdict);
-/* Goes on with requests whose passwords have been checked. */
-void request_take_answers(struct server *s);
+/* Goes on with requests whose passwords have been checked; denied: is told of those that are wrong.
+ */
+void request_take_answers(struct server *s, void (*denied)(const struct conn *c));
 
 /* hlsserve.c: what HLS clients ask for. */
 /* Returns 0 when the request is to wait in the socket, since what it asks for is yet to come. */
