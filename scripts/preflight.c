@@ -277,10 +277,12 @@ static void look_at_record(struct preflight *p)
     if (room < count * SEGMENT_BYTES && !(there && record->keep_bytes))
         say(p, EXIT_AGAIN, record->dir.line, "dir = %s: room for %llu MiB: too little to record",
             record->dir.path, (unsigned long long)room >> 20);
-    if (record->keep_bytes > all / count)
+    /* What recordings have taken is room for them, and how much that is is not looked up here. */
+    uint64_t most = there ? all : room;
+    if (record->keep_bytes > most / count)
         say(p, EXIT_CLEAN, record->keep_line,
             "keep = %s: %s more than there is room for, %llu MiB: it will be less", record->keep,
-            count > 1 ? "each, and together" : "that is", (unsigned long long)all >> 20);
+            count > 1 ? "each, and together" : "that is", (unsigned long long)most >> 20);
 }
 
 static void look_for_programs(struct preflight *p)
