@@ -1,5 +1,6 @@
 #include "serve/hls.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -195,14 +196,39 @@ static uint64_t estimate(const struct ring *r, uint32_t timescale)
     return ticks ? bytes * 8 * timescale / ticks * (RATE_SPARE + 1) / RATE_SPARE : 0;
 }
 
-size_t hls_master(const struct hls *h, const struct camera *camera, int as_its_own, char *out,
-                  size_t cap)
+uint64_t hls_newest(const struct hls *h)
+{
+    return h->length ? h->window.seg[h->window.end - 1].sequence : 0;
+}
+
+uint64_t hls_new_player(struct hls *h, int64_t now)
+{
+    return (uint64_t)now * HLS_PLAYERS + h->players++ % HLS_PLAYERS;
+}
+
+uint64_t hls_seen(const struct hls *h, uint64_t player)
+{
+    return player && h->player[player % HLS_PLAYERS].id == player
+               ? h->player[player % HLS_PLAYERS].seen
+               : 0;
+}
+
+void hls_note(struct hls *h, uint64_t player)
+{
+    h->player[player % HLS_PLAYERS].id = player;
+    h->player[player % HLS_PLAYERS].seen = hls_newest(h);
+}
+
+size_t hls_master(const struct hls *h, const struct camera *camera, int as_its_own, uint64_t player,
+                  char *out, size_t cap)
 {
     const struct ring *r = &camera->ring;
     const struct window *w = &h->window;
-    char uri[RINGFILE_NAME_MAX + sizeof "/live.m3u8"];
-    snprintf(uri, sizeof uri, "%s%slive.m3u8", as_its_own ? "" : camera->name,
-             as_its_own || !camera->name[0] ? "" : "/");
+    char uri[RINGFILE_NAME_MAX + sizeof "/live.m3u8?n=18446744073709551615"];
+    int n = snprintf(uri, sizeof uri, "%s%slive.m3u8", as_its_own ? "" : camera->name,
+                     as_its_own || !camera->name[0] ? "" : "/");
+    if (player)
+        snprintf(uri + n, sizeof uri - (size_t)n, "?n=%" PRIu64, player);
     char codecs[CODECS_MAX] = "";
     struct ring_init init;
     struct unit u;

@@ -36,17 +36,27 @@ static const char *cache_for(const struct server *s, unsigned seconds, int for_e
     return text;
 }
 
-static int is_there(const struct hls *h, const struct camera *camera, enum hls_what what)
+static int is_there(const struct hls *h, const struct camera *camera, enum hls_what what,
+                    uint64_t seen)
 {
-    return what == HLS_INIT || what == HLS_SEGMENT || h->length ||
-           (what == HLS_MASTER && ring_last_key(&camera->ring) >= 0);
+    switch (what) {
+    case HLS_MASTER:
+        return h->length || ring_last_key(&camera->ring) >= 0;
+    case HLS_LIVE:
+        return h->length && hls_newest(h) != seen;
+    default:
+        return 1;
+    }
 }
 
-int hls_ready(struct server *s, struct conn *c, struct camera *camera, enum hls_what what)
+int hls_ready(struct server *s, struct conn *c, struct camera *camera, enum hls_what what,
+              uint64_t number)
 {
     int64_t now = now_us();
-    hls_touch(hls_of(s, camera), camera, now);
-    if (is_there(hls_of(s, camera), camera, what) || c->waited)
+    struct hls *h = hls_of(s, camera);
+    hls_touch(h, camera, now);
+    c->seen = what == HLS_LIVE ? hls_seen(h, number) : 0;
+    if (is_there(h, camera, what, c->seen) || c->waited)
         return 1;
     c->state = CONN_WAIT;
     c->wants = what;
@@ -69,7 +79,7 @@ static void wake(struct server *s, const struct hls *h, const struct camera *cam
 {
     for (unsigned i = 0; i < s->conns && s->waiting; i++) {
         struct conn *c = &s->conn[i];
-        if (c->state == CONN_WAIT && c->camera == camera && is_there(h, camera, c->wants))
+        if (c->state == CONN_WAIT && c->camera == camera && is_there(h, camera, c->wants, c->seen))
             hls_retry(s, c);
     }
 }
@@ -114,7 +124,7 @@ static void serve_text(struct server *s, struct conn *c, const struct http_reque
 {
     const struct answer answer = {.status = "200 OK",
                                   .type = PLAYLIST_TYPE,
-                                  .cache = cache_for(s, cache_s, 0),
+                                  .cache = cache_s ? cache_for(s, cache_s, 0) : NULL,
                                   .extra = ALL_MAY_READ};
     if (len)
         conn_send(s, c, req, &answer, text, len);
@@ -242,10 +252,20 @@ static void serve_segment(struct server *s, struct conn *c, const struct http_re
     }
 }
 
+/* Chromium by itself asks for playlists as for any media, by a range; a script does not. */
+static void serve_master(struct server *s, struct conn *c, const struct http_request *req,
+                         const struct camera *camera)
+{
+    static char master[PLAYLIST_MASTER_MAX];
+    struct hls *h = hls_of(s, camera);
+    uint64_t player = req->chrome && req->has_range ? hls_new_player(h, now_us()) : 0;
+    size_t n = hls_master(h, camera, is_named(req, camera), player, master, sizeof master);
+    serve_text(s, c, req, master, n, player ? 0 : CACHE_MASTER_S);
+}
+
 void hls_serve(struct server *s, struct conn *c, const struct http_request *req,
                struct camera *camera, enum hls_what what, uint64_t number)
 {
-    static char master[PLAYLIST_MASTER_MAX];
     struct hls *h = hls_of(s, camera);
     c->waited = 0;
     if (what == HLS_SEGMENT)
@@ -254,12 +274,12 @@ void hls_serve(struct server *s, struct conn *c, const struct http_request *req,
         counts_of(s, camera)->playlists++;
     switch (what) {
     case HLS_MASTER:
-        serve_text(s, c, req, master,
-                   hls_master(h, camera, is_named(req, camera), master, sizeof master),
-                   CACHE_MASTER_S);
+        serve_master(s, c, req, camera);
         break;
     case HLS_LIVE:
-        serve_text(s, c, req, h->text, h->length, CACHE_LIVE_S);
+        if (number)
+            hls_note(h, number);
+        serve_text(s, c, req, h->text, h->length, number ? 0 : CACHE_LIVE_S);
         break;
     case HLS_INIT:
         serve_init(s, c, req, camera, number);

@@ -223,6 +223,7 @@ static int header_field(struct http_span name, struct http_span v, struct http_r
         read_range(v, req);
     } else if (is_field(name, "User-Agent")) {
         req->firefox = contains(v, "Firefox/");
+        req->chrome = contains(v, "Chrome/");
     } else if (is_field(name, "Host")) {
         return only_once(&req->host, v);
     } else if (is_field(name, "Authorization")) {

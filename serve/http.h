@@ -29,6 +29,7 @@ struct http_request {
     uint64_t first, last;    /* UINT64_MAX: last is open; first is the suffix length then */
     int suffix;              /* bytes=-N */
     int firefox;             /* "Firefox/" in the User-Agent */
+    int chrome;              /* "Chrome/" in it */
     struct http_span target; /* as it was sent, with the query; begins with / */
     struct http_span host;   /* the field's value, perhaps empty */
     struct http_span authorization;

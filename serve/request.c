@@ -54,7 +54,7 @@ struct route {
     enum { ROUTE_FILE, ROUTE_LIVE, ROUTE_STATUS, ROUTE_METRICS, ROUTE_HLS } is;
     int what; /* enum viewer_kind or enum hls_what */
     struct camera *camera;
-    uint64_t number; /* HLS_INIT, HLS_SEGMENT; UINT64_MAX: none that can be */
+    uint64_t number; /* HLS_INIT, HLS_SEGMENT; UINT64_MAX: none that can be; HLS_LIVE: a player's */
 };
 static const struct route routes[] = {
     {.path = "/stream.mp4", .is = ROUTE_LIVE, .what = VIEW_STREAM},
@@ -80,9 +80,20 @@ static int is_numbered(const char *path, const char *prefix, const char *suffix,
     return 1;
 }
 
-/* /stream.mp4 is the first camera's; /NAME/stream.mp4 any's. The status page is of all. */
-static struct route find_route(struct server *s, const char *path)
+/* The query ?n=ID, by which a player is known. */
+static uint64_t player_of(const struct http_request *req)
 {
+    const char *query = memchr(req->target.p, '?', req->target.len);
+    uint64_t id = 0;
+    if (query && strncmp(query, "?n=", 3) == 0)
+        number_digits(query + 3, &id); /* something else ends it: the head goes on behind */
+    return id;
+}
+
+/* /stream.mp4 is the first camera's; /NAME/stream.mp4 any's. The status page is of all. */
+static struct route find_route(struct server *s, const struct http_request *req)
+{
+    const char *path = req->path;
     struct route route = {.camera = &s->camera[0]};
     for (unsigned i = 0; i < s->cameras; i++) {
         size_t n = strlen(s->camera[i].name);
@@ -97,6 +108,8 @@ static struct route find_route(struct server *s, const char *path)
             route.is = routes[i].is;
             route.what = routes[i].what;
         }
+    if (route.is == ROUTE_HLS && route.what == HLS_LIVE)
+        route.number = player_of(req);
     if (route.is == ROUTE_FILE && is_numbered(path, "/init-", ".mp4", &route.number)) {
         route.is = ROUTE_HLS;
         route.what = HLS_INIT;
@@ -220,14 +233,14 @@ static void serve_ours(struct server *s, struct conn *c, const struct http_reque
 void request_serve(struct server *s, struct conn *c, const struct http_request *req, size_t len,
                    enum auth_verdict verdict)
 {
-    const struct route route = find_route(s, req->path);
+    const struct route route = find_route(s, req);
     int elsewhere = s->redirect && !c->proxied, plain = req->method != HTTP_OTHER && !req->has_body;
     if (verdict == AUTH_WAIT)
         s->count.requests++;
     if (!elsewhere && !may(s, c, req, len, verdict))
         return;
     if (!elsewhere && plain && route.is == ROUTE_HLS &&
-        !hls_ready(s, c, route.camera, (enum hls_what)route.what))
+        !hls_ready(s, c, route.camera, (enum hls_what)route.what, route.number))
         return;
     if (!elsewhere && plain && s->wwws && route.is == ROUTE_FILE)
         static_serve(s, c, req);

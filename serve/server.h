@@ -50,6 +50,7 @@ struct conn {
 
     struct camera *camera; /* CONN_WAIT, CONN_VIEWER, CONN_BODY */
     enum hls_what wants;   /* CONN_WAIT */
+    uint64_t seen;         /* CONN_WAIT: HLS_LIVE up to this segment is not what is waited for */
     int waited;            /* for long enough: is answered in any case */
     int slot;              /* of the viewer in a named ring, or -1 */
     enum viewer_kind kind;
@@ -164,9 +165,11 @@ void request_serve(struct server *s, struct conn *c, const struct http_request *
 void request_take_answers(struct server *s, void (*denied)(const struct conn *c));
 
 /* hlsserve.c: what HLS clients ask for. */
-/* Returns 0 when the request is to wait in the socket, since what it asks for is yet to come. */
-int hls_ready(struct server *s, struct conn *c, struct camera *camera, enum hls_what what);
-/* Answers it; the head is out of the socket. number: of the init segment or the segment. */
+/* Returns 0 when the request is to wait in the socket, since what it asks for is yet to come.
+ * number: of the init segment or the segment; of HLS_LIVE whose own it is, or 0. */
+int hls_ready(struct server *s, struct conn *c, struct camera *camera, enum hls_what what,
+              uint64_t number);
+/* Answers it; the head is out of the socket. */
 void hls_serve(struct server *s, struct conn *c, const struct http_request *req,
                struct camera *camera, enum hls_what what, uint64_t number);
 /* Publishes playlists whose next version may be out. Returns when another may be, or INT64_MAX. */

@@ -377,6 +377,36 @@ def crowded():
     server.stop()
 
 
+def held():
+    """Chromium's own HLS gives up when it reloads its playlist and finds nothing new in it."""
+    server = Server(camera=("-g", "15", "-s", "320x240"))
+    wait_for(lambda: len(segments(playlist(server))) >= 2, 15)
+    chrome = "User-Agent: Mozilla/5.0 Chrome/156.0", "Range: bytes=0-"
+    with server.connect() as s:
+        master, other, script = several(s, head("/stream.m3u8", *chrome), head("/stream.m3u8", *chrome),
+                                        head("/stream.m3u8", chrome[0]))
+        names = [m[2].decode().splitlines()[-1] for m in (master, other, script)]
+        ok(all(re.fullmatch(r"live\.m3u8\?n=[1-9]\d*", n) for n in names[:2]) and names[0] != names[1] and
+           names[2] == "live.m3u8", f"each has a playlist of its own, a script has not: {names}")
+        ok(master[1]["cache-control"] == "no-store" and script[1]["cache-control"] != "no-store", "which no cache keeps")
+        first, = several(s, head("/" + names[0], *chrome))
+        began = time.monotonic()
+        second, = several(s, head("/" + names[0], *chrome))
+        took = time.monotonic() - began
+        ok(first[0] == second[0] == 200 and first[1]["cache-control"] == "no-store" and
+           segments(second[2].decode())[-1] > segments(first[2].decode())[-1], f"asked again it waits for a new one: {took:.1f} s")
+        began = time.monotonic()
+        got = several(s, head("/" + names[1], *chrome), head("/live.m3u8"), head("/live.m3u8"), head("/live.m3u8?n=x"),
+                      head("/live.m3u8?n=0"), head("/live.m3u8?n=99999999999999999999999"))
+        ok(all(g[0] == 200 for g in got) and time.monotonic() - began < 0.5, "nobody else waits")
+        more = [m[2].decode().splitlines()[-1] for m in several(s, *(head("/stream.m3u8", *chrome) for _ in range(64)))]
+        several(s, *(head("/" + name, *chrome) for name in more))
+        began = time.monotonic()
+        several(s, head("/" + names[0], *chrome))
+        ok(time.monotonic() - began < 0.5, "nor who has been forgotten for 64 others")
+    server.stop()
+
+
 def options():
     for value in ("0.4", "61", "x", "1s", "", "-1", "1.0005"):
         run = subprocess.run([RINGPUT, "-t", value, "a"], capture_output=True, **NEVER)
@@ -441,7 +471,7 @@ try:
     if not shutil.which("ffprobe"):
         print("1..0 # SKIP ffprobe is needed")
         sys.exit(0)
-    run_all(answers, users, troubles, cold, asleep, small, idle, crowded, options)
+    run_all(answers, users, troubles, cold, asleep, small, idle, crowded, held, options)
     many()
 finally:
     status = finish()
