@@ -170,8 +170,10 @@ static void append(struct segmenter *s, const struct segment_frag *f)
 /* Not before the target: a keyframe that comes sooner ends nothing. */
 static int wants_key(const struct segmenter *s)
 {
-    if (!s->target_duration)
+    if (!s->target_duration && !s->gap_us) /* whether and how soon it answers is not known yet */
         return us_at(s, s->end) - us_at(s, s->key) >= SEGMENT_KEY_US;
+    if (!s->target_duration)
+        return us_at(s, s->end) - us_at(s, s->start) >= s->target_us;
     uint64_t latest = limit(s, SEGMENT_OVER_US) - SEGMENT_KEY_US;
     uint64_t length_us = us_at(s, s->end) - us_at(s, s->start);
     return length_us >= s->target_us && length_us >= latest;

@@ -100,8 +100,8 @@ uint32_t segment_target_duration(uint32_t target_ms, uint32_t gop_ms);
  * what the source does is measured until the first segment ends, and the promise made from that.
  * A first segment that breaks off before the target tells too little of that: the longest GOP is
  * promised then, for ever; or, where `patient` is set, it is left out. Meanwhile a keyframe is
- * wanted SEGMENT_KEY_US after the last one, so that a source that can answer shows it, and need not
- * promise its whole GOP. list_us: the duration of the longest playlist (window_longest()), or
+ * wanted SEGMENT_KEY_US after the first one, so that a source that can answer shows it, and need
+ * not promise its whole GOP. list_us: the duration of the longest playlist (window_longest()), or
  * SEGMENT_ALWAYS. */
 void segmenter_init(struct segmenter *s, uint32_t target_ms, uint32_t target_duration,
                     uint64_t list_us, uint64_t sequence);

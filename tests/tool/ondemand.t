@@ -93,8 +93,9 @@ wait $ondemand
 ok 'SIGTERM ends both, with 0' test $? -eq 0
 ok 'the program is gone by then' rests
 
-# A camera that makes a keyframe every five minutes, or when it is asked to.
-"$build/ondemand" -l 3 slow "$build/testcard" -g 9000 | "$build/ringput" -m 4 slow "$build/h264fmp4" &
+# A camera that makes a keyframe every five minutes, or when it is asked to: as the first viewer comes, and
+# a second later, since ringput wants to know whether it does.
+"$build/ondemand" -l 3 slow "$build/testcard" -g 9000 | "$build/ringput" -m 4 -t 60 slow "$build/h264fmp4" &
 port=$((20000 + $$ % 20000))
 "$build/fanout" -l "127.0.0.1:$port" slow 2>/dev/null &
 fanout=$!
@@ -103,7 +104,7 @@ keyframes() { # keyframes SECONDS: in so much of the stream, as a player gets it
     ffprobe -v error -show_entries packet=flags -of csv=p=0 "$temporary/raw.mp4" | grep -c '^K'
 }
 sleep 0.5
-ok 'the first viewer sees one keyframe' test "$(keyframes 4)" -eq 1
+ok 'the first viewer sees two keyframes' test "$(keyframes 4)" -eq 2
 ok 'one who joins long after it gets another at once' test "$(keyframes 1)" -eq 2
 kill $fanout
 no_camera() { ! pgrep -f -- "^$build/testcard -g 9000" >/dev/null; }
