@@ -9,16 +9,15 @@ static uint64_t larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* A clock that nobody has set says nothing: a number by chance alone is less than any with one. */
+/* A clock that nobody has set says nothing: a number by chance alone is less than any with one.
+ * Discontinuities begin with 0: players keep something for each, and one stands still over a number
+ * as large as a time. */
 void cut_number(struct ring *r, const struct ring *old, uint64_t utc_s, uint32_t chance)
 {
     struct ring_header *h = r->header;
     uint64_t first = chance, epoch = chance >> 1 | 1;
-    h->discontinuities = chance;
-    if (utc_s >= SEGMENT_UTC_MIN / SEGMENT_SECOND && utc_s < SEGMENT_UTC_END / SEGMENT_SECOND) {
-        h->discontinuities = utc_s;
+    if (utc_s >= SEGMENT_UTC_MIN / SEGMENT_SECOND && utc_s < SEGMENT_UTC_END / SEGMENT_SECOND)
         first = (utc_s & UINT32_MAX) << CHANCE_BITS | (chance & ((1u << CHANCE_BITS) - 1));
-    }
     if (old) {
         first = larger(first, cut_next(old));
         epoch = (uint64_t)atomic_load(&old->header->epoch) + 1;

@@ -91,7 +91,7 @@ static void numbers(void)
     cut_init(&cut, ring, 2000);
     run(100, 30);
     struct segment s;
-    ok(cut_get(ring, FIRST + 3, &s) == 0 && s.discontinuity && s.discontinuities == CLOCK + 1 &&
+    ok(cut_get(ring, FIRST + 3, &s) == 0 && s.discontinuity && s.discontinuities == 1 &&
            s.epoch == 2,
        "another ring in its place goes on, behind a discontinuity");
     ok(cut_get(ring, FIRST + 2, &s) < 0, "and has none of the old segments");
@@ -243,7 +243,7 @@ static void playlists(void)
     run(61, 30);
     ok(hls_update(&hls, &camera, now) && lists(cut_next(ring) - 1) && !lists(FIRST + 10),
        "when pictures come again, it begins with them");
-    ok(strstr(hls.text, "#EXT-X-DISCONTINUITY-SEQUENCE:1800000000\n#EXT-X-DISCONTINUITY\n") != NULL,
+    ok(strstr(hls.text, "#EXT-X-DISCONTINUITY-SEQUENCE:0\n#EXT-X-DISCONTINUITY\n") != NULL,
        "behind a discontinuity");
 }
 
