@@ -29,7 +29,7 @@ ESTABLISHED = "01"
 # stuck_s: when fanout has closed him. gone_s: how long the front end may keep him then; None where that is minutes.
 FRONTENDS = {
     "stunnel": {"streams": 0, "kept": 600_000, "stuck_s": 14, "gone_s": None},
-    "haproxy": {"streams": 0, "kept": 600_000, "stuck_s": 14, "gone_s": 10},
+    "haproxy": {"streams": 0, "kept": 600_000, "stuck_s": 14, "gone_s": 16},
     "nginx-stream": {"streams": 0, "kept": 3_000_000, "stuck_s": 20, "gone_s": None},
     "nginx-http2": {"streams": 12, "kept": 600_000, "stuck_s": 14, "gone_s": 25},
     "lighttpd": {"streams": 8, "kept": 10_000_000, "stuck_s": 40, "gone_s": None},
