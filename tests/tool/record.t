@@ -5,6 +5,7 @@ BROWSER=no: without the browsers.
 """
 import datetime
 import importlib.machinery
+import importlib.util
 import os
 import re
 import shutil
