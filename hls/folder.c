@@ -86,8 +86,9 @@ long folder_read(const struct folder *f, const char *name, void *buf, size_t cap
     return n < 0 ? -1 : (long)got;
 }
 
-static int write_all(int fd, const char *p, size_t n, uint64_t at)
+int folder_write_at(int fd, const void *data, size_t n, uint64_t at)
 {
+    const char *p = data;
     while (n) {
         ssize_t w = pwrite(fd, p, n, (off_t)at);
         if (w < 0 && errno == EINTR)
@@ -106,7 +107,7 @@ int folder_append(struct folder *f, const char *name, const void *data, size_t n
     int fd = openat(f->fd, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return -1;
-    int failed = write_all(fd, data, n, at) < 0 || fdatasync(fd) < 0, error = errno;
+    int failed = folder_write_at(fd, data, n, at) < 0 || fdatasync(fd) < 0, error = errno;
     if (failed && ftruncate(fd, (off_t)at) == 0)
         errno = error;
     else if (!failed)
@@ -144,7 +145,7 @@ int folder_begin(struct folder *f, struct folder_file *file, const char *name)
 
 static void flush(struct folder_file *file)
 {
-    if (!file->error && write_all(file->fd, file->buffer, file->used, file->size) < 0)
+    if (!file->error && folder_write_at(file->fd, file->buffer, file->used, file->size) < 0)
         file->error = errno;
     folder_account(file->folder, file->size, file->size + file->used);
     file->size += file->used;

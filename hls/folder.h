@@ -48,6 +48,10 @@ int folder_rename(struct folder *f, const char *from, const char *to);
 /* Reads up to `cap` bytes from `at`: how many, or -1. */
 long folder_read(const struct folder *f, const char *name, void *buf, size_t cap, uint64_t at);
 
+/* Writes n bytes at offset `at` of an open file. Returns 0, or -1 with errno: some may have been
+ * written. */
+int folder_write_at(int fd, const void *data, size_t n, uint64_t at);
+
 /* Writes all of it at `at`, which is at the end of what is wanted of the file, and makes it
  * durable. When that fails the file ends at `at`. */
 int folder_append(struct folder *f, const char *name, const void *data, size_t n, uint64_t at);

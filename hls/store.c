@@ -78,26 +78,11 @@ static void work_again(struct store *s)
 
 /* --- The open segment --- */
 
-static int write_at(int fd, const uint8_t *p, size_t n, uint64_t at)
-{
-    while (n) {
-        ssize_t w = pwrite(fd, p, n, (off_t)at);
-        if (w < 0 && errno == EINTR)
-            continue;
-        if (w < 0)
-            return -1;
-        p += w;
-        n -= (size_t)w;
-        at += (uint64_t)w;
-    }
-    return 0;
-}
-
 /* All of it or nothing. */
 static int append(struct store *s, const uint8_t *p, size_t n)
 {
     store_make_room(s, n);
-    while (write_at(s->fd, p, n, s->size) < 0) {
+    while (folder_write_at(s->fd, p, n, s->size) < 0) {
         int error = errno;
         if (store_free(s, error))
             continue;

@@ -114,15 +114,15 @@ static uint64_t first_to_list(const struct camera *camera, int64_t now)
 int hls_update(struct hls *h, const struct camera *camera, int64_t now)
 {
     const struct ring *r = &camera->ring;
-    if (!target_duration(
-            r)) { /* nothing yet, or nothing any more: segments will be of another length */
+    uint32_t duration = target_duration(r);
+    if (!duration) { /* nothing yet, or nothing any more: segments will be of another length */
         h->begun = 0;
         h->length = 0;
         return 0;
     }
-    if (!h->begun || h->target_duration != target_duration(r)) {
-        h->target_duration = target_duration(r);
-        window_init(&h->window, h->room, RING_CUTS, h->target_duration, 0);
+    if (!h->begun || h->target_duration != duration) {
+        h->target_duration = duration;
+        window_init(&h->window, h->room, RING_CUTS, duration, 0);
         h->begun = 1;
         h->next = first_to_list(camera, now);
     }
@@ -229,7 +229,7 @@ size_t hls_master(const struct hls *h, const struct camera *camera, int as_its_o
                      as_its_own || !camera->name[0] ? "" : "/");
     if (player)
         snprintf(uri + n, sizeof uri - (size_t)n, "?n=%" PRIu64, player);
-    char codecs[CODECS_MAX] = "";
+    char codecs[CODECS_MAX];
     struct ring_init init;
     struct unit u;
     const char *why;
@@ -237,7 +237,7 @@ size_t hls_master(const struct hls *h, const struct camera *camera, int as_its_o
     if (ring_copy_init(r, epoch, &init) < 0 ||
         unit_next(init.bytes, init.size, &u, &why) != UNIT_READY || u.kind != UNIT_INIT)
         return 0;
-    add_codec(codecs, r, epoch);
+    snprintf(codecs, sizeof codecs, "%s", u.init.codec);
     struct playlist_variant v = {
         .uri = uri, .codecs = codecs, .width = u.init.width, .height = u.init.height};
     if (h->begun && w->end > w->first) {

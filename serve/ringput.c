@@ -103,8 +103,13 @@ static int worse(int of_output, int of_program)
 static void say_small(const char *name)
 {
     static int said;
+    static uint64_t looked; /* at what there was up to this segment */
+    uint64_t next = cut_next(&file.ring);
+    if (said || next == looked)
+        return;
+    looked = next;
     uint64_t wanted = cut_mib_wanted(&feed.cut);
-    if (said || !wanted)
+    if (!wanted)
         return;
     said = 1;
     fprintf(stderr,
