@@ -10,7 +10,7 @@ seconds=3 # of stress, each
 work=$(mktemp -d)
 fanout=
 trap '[ -z "$fanout" ] || kill "$fanout"; rm -rf "$work"' EXIT
-export FMP4STREAMER_RINGS=$work/rings QEMU_LD_PREFIX TAP_PART=10
+export FMP4STREAMER_RINGS=$work/rings QEMU_LD_PREFIX TAP_PART=40
 number=0
 failed=0
 cd "$source" || exit 1

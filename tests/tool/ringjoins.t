@@ -89,7 +89,8 @@ try:
         after = control(server)
         # Whoever resets at once may be gone before anybody reads what was asked.
         ok(MANY * 3 // 4 <= after[0] - before[0] <= MANY, f"joins went up by {after[0] - before[0]}")
-        ok(after[1] == before[1], f"no keyframe was wanted of a camera that makes two a second: {after[1] - before[1]}")
+        # Of a camera that makes two a second; it may stand still for seconds on a machine with other work.
+        ok(after[1] - before[1] <= 3, f"no keyframe is wanted for each who joins: {after[1] - before[1]}")
         ok(server.rss() - memory < SLACK, f"memory: {memory >> 10} KiB, then {server.rss() >> 10}")
         ok(server.status()["cameras"][0]["viewers"] == {"stream": 0, "raw": 1}, "the status page counts one")
         exhausted(server)
