@@ -93,6 +93,7 @@ static const char *read_moov(const struct child *moov, struct init_info *out)
 
 enum { TFHD_BASE_OFFSET = 1, TFHD_INDEX = 2, TFHD_DURATION = 8, TFHD_SIZE = 16, TFHD_FLAGS = 32 };
 enum { TRUN_OFFSET = 1, TRUN_FIRST_FLAGS = 4, TRUN_DURATION = 0x100, TRUN_FLAGS = 0x400 };
+enum { TRUN_COMPOSITION = 0x800 };
 
 struct track_defaults {
     struct moof_field duration, flags;
@@ -142,10 +143,12 @@ static int read_trun(const uint8_t *unit, const struct child *c, const struct tr
         m->first_flags_at = (uint16_t)(c->body + fixed - unit);
         fixed += 4;
     }
-    unsigned step = 0, before_flags = 0;
-    for (uint32_t f = TRUN_DURATION; f <= 0x800; f <<= 1) {
+    unsigned step = 0, before_flags = 0, before_offset = 0;
+    for (uint32_t f = TRUN_DURATION; f <= TRUN_COMPOSITION; f <<= 1) {
         if (f == TRUN_FLAGS)
             before_flags = step;
+        if (f == TRUN_COMPOSITION)
+            before_offset = step;
         step += flags & f ? 4 : 0;
     }
     if (!n || n > UINT16_MAX || body(c) < fixed + (size_t)n * step)
@@ -158,6 +161,9 @@ static int read_trun(const uint8_t *unit, const struct child *c, const struct tr
     m->flags = d->flags;
     if (flags & TRUN_FLAGS)
         m->flags = (struct moof_field){(uint16_t)(first + before_flags), count, (uint16_t)step};
+    if (flags & TRUN_COMPOSITION)
+        m->offset = (struct moof_field){(uint16_t)(first + before_offset), count, (uint16_t)step};
+    m->trun_version_at = (uint16_t)(c->body - unit);
     return 0;
 }
 

@@ -68,6 +68,7 @@ struct conn {
     uint64_t fresh;       /* nothing older than this fragment is to be shown */
     uint32_t pad;         /* bytes of PENDING_PAD */
     uint32_t answer_head; /* bytes of the answer's head */
+    int32_t shift;        /* VIEW_STREAM: see bend.h */
     struct elastic elastic;
     struct elastic_step step;
 };

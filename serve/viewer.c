@@ -8,11 +8,11 @@
 
 #include "mux/box.h"
 #include "mux/boxread.h"
+#include "serve/bend.h"
 #include "serve/server.h"
 
 enum {
     KEY_AGE_S = 2, /* a newest keyframe this old is not waited on: another is asked for */
-    ALL_SYNC = 0x02000000,
     IOV_UNIT = 3,
     LIVE_INIT_MAX = RING_INIT_BYTES + 64,
     ANSWER_HEAD_MAX = 512
@@ -22,47 +22,18 @@ static uint8_t scratch[FRAG_HEAD_MAX + 1];
 static uint8_t init_scratch[LIVE_INIT_MAX];
 static const uint8_t zeros[2 * ELASTIC_PAD_BYTES];
 
-static void put_each(uint8_t *head, unsigned at, unsigned n, unsigned step, uint32_t value)
+/* The fragment's head as this viewer gets it. What lies in front of the moof stays out. */
+static size_t bent_head(struct conn *c)
 {
-    for (unsigned i = 0; i < n; i++)
-        put_u32(head + at + i * step, value);
-}
-
-/* `total` ticks shared out among n samples in proportion to what they had. */
-static void share_out(uint8_t *head, const struct ring_frag *f, uint32_t total)
-{
-    if (f->duration_n == 1) {
-        put_u32(head + f->duration_at, total / f->samples);
-        return;
-    }
-    uint64_t had = 0, given = 0, spare = total - f->duration_n; /* one each in any case */
-    for (unsigned i = 0; i < f->duration_n; i++) {
-        uint8_t *p = head + f->duration_at + i * f->duration_step;
-        had += get_u32(p);
-        uint64_t upto = had < f->duration ? spare * had / f->duration : spare;
-        put_u32(p, (uint32_t)(1 + upto - given));
-        given = upto;
-    }
-}
-
-/* The fragment's head as this viewer gets it: its own time, every sample a sync sample (Firefox
- * holds back what is in front of the next one). What lies in front of the moof stays out. */
-static size_t patch_head(const struct ring *r, const struct elastic_step *step)
-{
-    const struct ring_frag *f = &step->frag;
+    const struct ring_frag *f = &c->step.frag;
     size_t len = (size_t)f->payload_at - f->moof_at;
     uint8_t *head = scratch; /* offsets count from the fragment's first byte */
-    memcpy(head + f->moof_at, ring_data(r, f) + f->moof_at, len);
-    put_u32(head + f->sequence_at, step->sequence);
-    put_u64(head + f->tfdt_at, step->tfdt);
-    share_out(head, f, step->duration);
-    put_each(head, f->flags_at, f->flags_n, f->flags_step, ALL_SYNC);
-    if (f->first_flags_at)
-        put_u32(head + f->first_flags_at, ALL_SYNC);
+    memcpy(head + f->moof_at, ring_data(&c->camera->ring, f) + f->moof_at, len);
+    bend_head(head, &c->step, &c->shift);
     return len;
 }
 
-static unsigned fragment_iov(const struct conn *c, struct iovec *iov)
+static unsigned fragment_iov(struct conn *c, struct iovec *iov)
 {
     const struct ring_frag *f = &c->step.frag;
     uint8_t *data = (uint8_t *)(uintptr_t)ring_data(&c->camera->ring, f);
@@ -70,7 +41,7 @@ static unsigned fragment_iov(const struct conn *c, struct iovec *iov)
         iov[0] = (struct iovec){data, f->size};
         return 1;
     }
-    iov[0] = (struct iovec){scratch + f->moof_at, patch_head(&c->camera->ring, &c->step)};
+    iov[0] = (struct iovec){scratch + f->moof_at, bent_head(c)};
     iov[1] = (struct iovec){data + f->payload_at, f->size - f->payload_at};
     return 2;
 }
@@ -375,6 +346,7 @@ void viewer_begin(struct server *s, struct conn *c, const struct http_request *r
     c->head_only = kind == VIEW_STILL && req->method == HTTP_HEAD;
     c->epoch = 0;
     c->body = 0;
+    c->shift = 0;
     c->since = now;
     c->viewer = s->viewers;
     s->viewer[s->viewers++] = (uint32_t)(c - s->conn);

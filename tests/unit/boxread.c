@@ -216,6 +216,11 @@ static void other_layouts(void)
            "%s", table[i].what);
         ok(!(table[i].l.trun & 4) || get_u32(out + u.moof.first_flags_at) == table[i].l.first_flags,
            "where the first sample's flags lie");
+        int right = out[u.moof.trun_version_at] == 1;
+        for (uint32_t n = 0; n < u.moof.offset.n; n++)
+            right &= get_u32(out + u.moof.offset.at + n * u.moof.offset.step) == 7;
+        ok(right && u.moof.offset.n == (table[i].l.trun & 0x800 ? table[i].l.n : 0),
+           "where its composition offsets lie");
     }
 }
 
