@@ -43,7 +43,7 @@ static void bend_offsets(uint8_t *head, const struct ring_frag *f, uint32_t tota
 {
     if (f->flags & RING_SYNC)
         *shift = offset_at(head, f, 0);
-    for (unsigned i = 0; i < f->samples; i++) {
+    for (unsigned i = 0; i < f->offset_n; i++) {
         int64_t from_key = (int64_t)offset_at(head, f, i) - *shift;
         int64_t bent = f->duration ? from_key * (int64_t)total / (int64_t)f->duration : 0;
         put_u32(head + f->offset_at + i * f->offset_step, (uint32_t)clamped(bent));
@@ -56,7 +56,7 @@ void bend_head(uint8_t *head, const struct elastic_step *step, int32_t *shift)
     const struct ring_frag *f = &step->frag;
     put_u32(head + f->sequence_at, step->sequence);
     put_u64(head + f->tfdt_at, step->tfdt);
-    if (f->offset_at)
+    if (f->offset_n)
         bend_offsets(head, f, step->duration, shift);
     share_out(head, f, step->duration);
     put_each(head, f->flags_at, f->flags_n, f->flags_step, ALL_SYNC);

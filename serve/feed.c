@@ -39,6 +39,7 @@ static struct ring_frag describe(const struct moof_info *m)
         .flags_step = m->flags.step,
         .first_flags_at = m->first_flags_at,
         .offset_at = m->offset.at,
+        .offset_n = m->offset.n,
         .offset_step = m->offset.step,
         .trun_version_at = m->trun_version_at,
     };

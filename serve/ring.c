@@ -150,8 +150,8 @@ static void pack(const struct ring_frag *f, uint64_t w[RING_WORDS])
            (uint64_t)f->duration_n << 16 | f->duration_step;
     w[7] = (uint64_t)f->flags_at << 48 | (uint64_t)f->flags_n << 32 |
            (uint64_t)f->flags_step << 16 | f->first_flags_at;
-    w[8] = (uint64_t)f->offset_at << 48 | (uint64_t)f->offset_step << 32 |
-           (uint64_t)f->trun_version_at << 16;
+    w[8] = (uint64_t)f->offset_at << 48 | (uint64_t)f->offset_n << 32 |
+           (uint64_t)f->offset_step << 16 | f->trun_version_at;
     w[9] = 0;
 }
 
@@ -177,8 +177,9 @@ static void unpack(const uint64_t w[RING_WORDS], struct ring_frag *f)
     f->flags_step = (uint16_t)(w[7] >> 16);
     f->first_flags_at = (uint16_t)w[7];
     f->offset_at = (uint16_t)(w[8] >> 48);
-    f->offset_step = (uint16_t)(w[8] >> 32);
-    f->trun_version_at = (uint16_t)(w[8] >> 16);
+    f->offset_n = (uint16_t)(w[8] >> 32);
+    f->offset_step = (uint16_t)(w[8] >> 16);
+    f->trun_version_at = (uint16_t)w[8];
 }
 
 /* A fragment lies in one piece: where it would be cut in two it goes to the start instead. */
@@ -256,9 +257,8 @@ static int is_sound(const struct ring *r, const struct ring_frag *f)
            fits(f->duration_at, f->duration_n, f->duration_step, end) &&
            (!f->flags_n || f->flags_at >= f->moof_at) &&
            fits(f->flags_at, f->flags_n, f->flags_step, end) && f->first_flags_at + 4u <= end &&
-           (!f->offset_at || (f->offset_at >= f->moof_at && f->trun_version_at >= f->moof_at)) &&
-           fits(f->offset_at, f->offset_at ? f->samples : 0, f->offset_step, end) &&
-           f->trun_version_at < end;
+           (!f->offset_n || (f->offset_at >= f->moof_at && f->trun_version_at >= f->moof_at)) &&
+           fits(f->offset_at, f->offset_n, f->offset_step, end) && f->trun_version_at < end;
 }
 
 int ring_get(const struct ring *r, uint64_t i, struct ring_frag *frag)

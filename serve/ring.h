@@ -115,8 +115,8 @@ struct ring_frag {
     uint16_t duration_at, duration_n, duration_step;    /* 32-bit sample durations */
     uint16_t flags_at, flags_n, flags_step;             /* 32-bit sample flags */
     uint16_t first_flags_at;                            /* or 0 */
-    uint16_t offset_at, offset_step; /* 32-bit composition offsets, one a sample; at 0: none */
-    uint16_t trun_version_at;        /* 8 bits; above 0 they are signed */
+    uint16_t offset_at, offset_n, offset_step;          /* 32-bit composition offsets */
+    uint16_t trun_version_at;                           /* 8 bits; above 0 they are signed */
 };
 
 struct ring {

@@ -42,6 +42,7 @@ static struct elastic_step fragment(uint32_t n, const uint32_t *durations, const
                  .flags_step = m->flags.step,
                  .first_flags_at = m->first_flags_at,
                  .offset_at = m->offset.at,
+                 .offset_n = m->offset.n,
                  .offset_step = m->offset.step,
                  .trun_version_at = m->trun_version_at,
                  .flags = m->sync ? RING_SYNC : 0},

@@ -88,7 +88,11 @@ static void every_field(void)
                               .flags_at = 0x10f9,
                               .flags_n = 0x01fa,
                               .flags_step = 0x0016,
-                              .first_flags_at = 0x3e0c};
+                              .first_flags_at = 0x3e0c,
+                              .offset_at = 0x10fa,
+                              .offset_n = 0x0048,
+                              .offset_step = 0x0025,
+                              .trun_version_at = 0x3f0d};
     fresh(ENTRIES);
     ring_put_init(&ring, bytes, 10, 1);
     ring_put_init(&ring, bytes, 10, 1);
