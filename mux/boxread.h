@@ -29,7 +29,7 @@ struct moof_info {
     uint16_t prft_time_at; /* prft media_time, 64 bits, or 0 */
     uint16_t payload_at;   /* the first byte of the mdat's payload */
     struct moof_field duration, flags;
-    uint16_t first_flags_at; /* trun first_sample_flags, or 0 */
+    uint16_t first_flags_at;  /* trun first_sample_flags, or 0 */
     struct moof_field offset; /* sample_composition_time_offset, or n 0 */
     uint16_t trun_version_at; /* 8 bits; above 0 those offsets are signed (14496-12 8.8.8) */
     uint16_t samples;

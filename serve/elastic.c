@@ -70,24 +70,30 @@ static enum elastic_do send(struct elastic *e, const struct ring *r, uint64_t i,
     return ELASTIC_SEND;
 }
 
-/* The keyframe a history begins with: the newest that has ELASTIC_START of unbroken media from it
- * on. Returns -1 when there is none, or it would be too much. */
-static int64_t history(const struct elastic *e, const struct ring *r, uint64_t head)
+/* Finds the last ELASTIC_START of unbroken media: *from, and the keyframe it takes to decode it,
+ * *key. Returns -1 when there is none, or it would be too much. */
+static int history(const struct elastic *e, const struct ring *r, uint64_t head, uint64_t *from,
+                   uint64_t *key)
 {
     struct ring_frag f, newer = {0};
     uint64_t bytes = 0;
     int64_t media = 0;
+    *from = 0;
     for (uint64_t i = head; i-- > 0;) {
         if (ring_get(r, i, &f) < 0 || !ring_safe(r, &f))
             return -1;
         if (i + 1 < head && (f.epoch != newer.epoch || f.dts + f.duration != newer.dts))
             return -1;
-        media += to_us(e, f.duration);
         bytes += f.size;
-        if (media > ELASTIC_HISTORY_MAX || bytes > ELASTIC_HISTORY_BYTES)
+        if (bytes > ELASTIC_HISTORY_BYTES || (*from && *from - i > ELASTIC_LEAD_IN))
             return -1;
+        if (!*from)
+            media += to_us(e, f.duration);
+        if (media >= ELASTIC_START && !*from)
+            *from = i;
+        *key = i;
         if (media >= ELASTIC_START && (f.flags & RING_SYNC))
-            return (int64_t)i;
+            return 0;
         newer = f;
     }
     return -1;
@@ -105,10 +111,8 @@ static void join(struct elastic *e, const struct ring *r)
     if (!timescale)
         return;
     e->timescale = timescale;
-    int64_t from = history(e, r, head);
-    if (from >= 0) {
+    if (history(e, r, head, &e->from, &e->next) == 0) {
         e->mode = ELASTIC_HISTORY;
-        e->next = (uint64_t)from;
         e->until = head;
     } else {
         e->mode = ELASTIC_STILLNESS;
@@ -209,6 +213,7 @@ enum elastic_do elastic_next(struct elastic *e, const struct ring *r, int64_t no
                              struct elastic_step *step, int64_t *due)
 {
     struct ring_frag f;
+    int squeezed;
     *due = INT64_MAX;
     pass_time(e, now);
     if (e->pad) {
@@ -230,7 +235,8 @@ enum elastic_do elastic_next(struct elastic *e, const struct ring *r, int64_t no
         }
         if (ring_get(r, e->next, &f) < 0)
             return ELASTIC_LOST;
-        return send(e, r, e->next++, to_us(e, f.duration), step);
+        squeezed = e->next < e->from;
+        return send(e, r, e->next++, squeezed ? ELASTIC_SQUEEZED : to_us(e, f.duration), step);
     case ELASTIC_STILLNESS:
         if (--e->left == 0) {
             e->mode = ELASTIC_HOLD;

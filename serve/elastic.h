@@ -6,9 +6,10 @@
  * a little longer fill it, and after a disturbance what is too old is left out. No script, no seek,
  * one response. What a policy has to know is each viewer's lead: media sent less time gone by.
  *
- *   JOIN    history, frames from a keyframe at least 3.2 s back, at their own durations: browsers
- *           begin to play only on seconds of media. Where there is no history yet, or a group of
- *           pictures is too long: a still, the newest keyframe again and again. Pad.
+ *   JOIN    history: the last 3.2 s at their own durations, as browsers begin to play only on
+ *           seconds of media; in front of them, in next to no media time, what it takes to decode
+ *           them, from a keyframe on. Where there is no history yet, or the keyframe lies too far
+ *           back: a still, the newest keyframe again and again. Pad.
  *   HOLD    nothing, until the viewer has played down to the target.
  *   BURST   the newest group of pictures so far, squeezed into next to no media time. Pad.
  *   LIVE    every fragment as it comes; its duration steers the lead to the target.
@@ -30,11 +31,11 @@
 #include "serve/ring.h"
 
 enum {
-    ELASTIC_TARGET = 300000,       /* the lead to settle at */
-    ELASTIC_SLACK = 50000,         /* this far off it nothing is done */
-    ELASTIC_START = 3200000,       /* media a browser may want before it plays */
-    ELASTIC_HISTORY_MAX = 5200000, /* a longer history would delay the live edge: a still instead */
-    ELASTIC_HISTORY_BYTES = 4 << 20,
+    ELASTIC_TARGET = 300000, /* the lead to settle at */
+    ELASTIC_SLACK = 50000,   /* this far off it nothing is done */
+    ELASTIC_START = 3200000, /* media a browser may want before it plays */
+    ELASTIC_LEAD_IN = 320,   /* fragments in front of it, from a keyframe on; else a still */
+    ELASTIC_HISTORY_BYTES = 4 << 20, /* both together */
     ELASTIC_DRY = 1000000, /* for so long a history may arrive more slowly than it is watched */
     ELASTIC_STILLS = 32,
     ELASTIC_STILL = 100000, /* each */
@@ -66,6 +67,7 @@ struct elastic {
     int64_t joined;    /* when the first fragment was there to be sent */
     uint64_t tfdt;     /* ticks: where the next fragment goes */
     uint64_t next;     /* number of the next fragment */
+    uint64_t from;     /* HISTORY: what lies in front of this one is squeezed */
     uint64_t until;    /* HISTORY, BURST: where it ends */
     int64_t squeezed;  /* BURST: duration of each fragment */
     unsigned left;     /* STILLNESS: repetitions to go */

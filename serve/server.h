@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "serve/auth.h"
+#include "serve/bend.h"
 #include "serve/camera.h"
 #include "serve/counts.h"
 #include "serve/elastic.h"
@@ -68,9 +69,9 @@ struct conn {
     uint64_t fresh;       /* nothing older than this fragment is to be shown */
     uint32_t pad;         /* bytes of PENDING_PAD */
     uint32_t answer_head; /* bytes of the answer's head */
-    int32_t shift;        /* VIEW_STREAM: see bend.h */
     struct elastic elastic;
     struct elastic_step step;
+    struct bend bend;
 };
 
 struct counters {

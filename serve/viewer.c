@@ -8,7 +8,6 @@
 
 #include "mux/box.h"
 #include "mux/boxread.h"
-#include "serve/bend.h"
 #include "serve/server.h"
 
 enum {
@@ -29,7 +28,7 @@ static size_t bent_head(struct conn *c)
     size_t len = (size_t)f->payload_at - f->moof_at;
     uint8_t *head = scratch; /* offsets count from the fragment's first byte */
     memcpy(head + f->moof_at, ring_data(&c->camera->ring, f) + f->moof_at, len);
-    bend_head(head, &c->step, &c->shift);
+    bend_head(&c->bend, head, &c->step);
     return len;
 }
 
@@ -346,7 +345,7 @@ void viewer_begin(struct server *s, struct conn *c, const struct http_request *r
     c->head_only = kind == VIEW_STILL && req->method == HTTP_HEAD;
     c->epoch = 0;
     c->body = 0;
-    c->shift = 0;
+    memset(&c->bend, 0, sizeof c->bend);
     c->since = now;
     c->viewer = s->viewers;
     s->viewer[s->viewers++] = (uint32_t)(c - s->conn);

@@ -16,11 +16,44 @@ SOCKET_ROOM = 32 << 10  # of the relay's own socket buffers, so that they hide n
 TICK = 0.002
 
 
+class Shift:
+    """Adds ticks to every tfdt of an answer that is fragmented MP4 to its end (14496-12 8.8.12)."""
+
+    def __init__(self, ticks):
+        self.ticks, self.held, self.passing, self.head = ticks, b"", 0, True
+
+    def feed(self, data):
+        """What may go on by now. Held back are heads of boxes, and whole moofs, until they are complete."""
+        out, self.held = b"", self.held + data
+        while self.held:
+            if self.passing:
+                piece, self.held = self.held[:self.passing], self.held[self.passing:]
+                self.passing -= len(piece)
+                out += piece
+                continue
+            if self.head:
+                end = self.held.find(b"\r\n\r\n") + 4
+                if end == 3:
+                    break
+                self.passing = end if b"video/mp4" in self.held[:end] else 1 << 62
+                self.head = False
+                continue
+            size = int.from_bytes(self.held[:4], "big")
+            if len(self.held) < 8 or self.held[4:8] == b"moof" and len(self.held) < size:
+                break
+            if self.held[4:8] == b"moof":
+                at = self.held.index(b"tfdt") + 8
+                time_ = int.from_bytes(self.held[at:at + 8], "big") + self.ticks
+                self.held = self.held[:at] + time_.to_bytes(8, "big") + self.held[at + 8:]
+            self.passing = size
+        return out
+
+
 class Way:
     """One direction of one connection."""
 
-    def __init__(self, line, source, sink):
-        self.line, self.source, self.sink = line, source, sink
+    def __init__(self, line, source, sink, shift=None):
+        self.line, self.source, self.sink, self.shift = line, source, sink, shift
         self.pieces = collections.deque()  # (when due, bytes)
         self.held, self.last, self.ended, self.over = 0, 0.0, False, False
 
@@ -35,6 +68,8 @@ class Way:
             if not data:
                 self.ended = True
                 return
+            if self.shift:
+                data = self.shift.feed(data)
             # What is behind does not overtake.
             self.last = max(self.last, now + self.line.lag())
             self.pieces.append((self.last, data))
@@ -72,10 +107,11 @@ class Line:
     """Listens on a port of the kernel's choice; Line.port. Times in seconds, the rate in bits a second.
 
     delay: one way. jitter: up to so much more, evenly. hiccup: one piece in a hundred so much later.
+    shift: ticks that are added to each time in a live stream.
     """
 
-    def __init__(self, server_port, delay=0.0, jitter=0.0, hiccup=0.0, rate=0):
-        self.server_port = server_port
+    def __init__(self, server_port, delay=0.0, jitter=0.0, hiccup=0.0, rate=0, shift=0):
+        self.server_port, self.shift = server_port, shift
         self.delay, self.jitter, self.hiccup, self.rate = delay, jitter, hiccup, rate
         self.stalled_until = 0.0
         self.budget, self.at = 0.0, time.monotonic()
@@ -131,7 +167,8 @@ class Line:
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             s.setblocking(False)
             self.selector.register(s, selectors.EVENT_READ, s)
-        self.pairs.append((Way(self, far, near), Way(self, near, far)))
+        shift = Shift(self.shift) if self.shift else None
+        self.pairs.append((Way(self, far, near, shift), Way(self, near, far)))
 
     def run(self):
         """Waits for something to come; while something is on its way, looks every TICK."""

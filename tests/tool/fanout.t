@@ -402,6 +402,29 @@ def second_epoch():
     ok(server.process.wait(10) == 0, "and the end")
 
 
+def reordered():
+    """B frames, from somebody else's muxer: on a viewer's own timeline each picture is shown after the one before."""
+    if not shutil.which("ffmpeg"):
+        return skip("B frames", "no ffmpeg")
+    camera = ("ffmpeg -v quiet -re -f lavfi -i testsrc2=s=320x240:r=30 -c:v libx264 -preset ultrafast -bf 2 -b_strategy 0 "
+              "-g 15 -f mp4 -movflags frag_every_frame+empty_moov+default_base_moof -")
+    server = Server(source=camera.split())
+    wait_for(lambda: server.status()["cameras"][0]["fragments"] > 150, 15)
+    path = os.path.join(TEMP, "reordered.mp4")
+    with open(path, "wb") as f:
+        f.write(body_of(server, "/stream.mp4", 6)[1])
+    server.stop()
+    probe = subprocess.run(["ffprobe", "-v", "error", "-show_entries", "frame=pts_time,pict_type", "-of", "csv=p=0", path],
+                           capture_output=True, text=True, check=True)
+    shown = [line.split(",")[:2] for line in probe.stdout.split()]
+    times = [float(pts) for pts, _ in shown]
+    kinds = "".join(kind for _, kind in shown)
+    ok(len(times) > 200 and kinds.count("BB") > 50, f"{len(times)} pictures, {kinds.count('B')} of them B: {kinds[:20]}...")
+    late = [i for i, (a, b) in enumerate(zip(times, times[1:])) if b <= a]
+    ok(not late and not probe.stderr, f"each is shown after the one before {late[:5]} {probe.stderr[:200]}")
+    ok(sum(b - a < 0.0025 for a, b in zip(times, times[1:])) > 10, "those in front of the live edge in next to no time")
+
+
 def main():
     record = os.path.join(TEMP, "record.mp4")
     server = Server(record=record, camera=("-g", "30"))
@@ -409,7 +432,7 @@ def main():
     time.sleep(max(0, 5 - server.status()["uptime_ms"] / 1000))  # so that there is a history to begin with
     jobs = (lambda: raw(server, record), lambda: stream(server, "Mozilla/5.0 Chrome/156"), lambda: stream(server, "Firefox/153"),
             lambda: still(server), lambda: heads_and_ranges(server), lambda: pipelining(server), files, no_files, usage, sources,
-            endings, silent_source, foreign_sources, second_epoch)
+            endings, silent_source, foreign_sources, second_epoch, reordered)
     run_all(*jobs)
     ok(server.alive() and server.said() == b"", "nothing was said on standard error")
     ok(server.stop() == 0, "SIGTERM: 0")

@@ -25,7 +25,8 @@ static struct elastic_step fragment(uint32_t n, const uint32_t *durations, const
                                     .flags = sync && !i ? SAMPLE_SYNC : SAMPLE_NON_SYNC,
                                     .shown = offsets[i]};
     size_t len = frag_write(out, sizeof out, 5, 90000, s, n);
-    ok(unit_next(out, len + n, &u, &why) == UNIT_READY, "a fragment of %u", n);
+    if (unit_next(out, len + n, &u, &why) != UNIT_READY)
+        ok(0, "a fragment of %u", n);
     const struct moof_info *m = &u.moof;
     return (struct elastic_step){
         .frag = {.moof_at = m->moof_at,
@@ -78,44 +79,99 @@ static int durations_are(const struct moof_info *m, const uint32_t *want)
 static void order(void)
 {
     static const uint32_t even[] = {3000, 3000, 3000, 3000};
-    static const int32_t key[] = {3000, 9000, 0, 0}, later[] = {9000, 0, 0};
-    int32_t shift = 0;
+    static const int32_t key[] = {3000, 9000, 0, 0};
+    struct bend b = {0};
     struct elastic_step step = fragment(4, even, key, 1);
     step.duration = 12000;
-    bend_head(out, &step, &shift);
+    bend_head(&b, out, &step);
     struct moof_info m = read_again(4);
     ok(m.tfdt == step.tfdt && get_u32(out + m.sequence_at) == 77 && m.sync, "time, number, sync");
-    ok(shift == 3000 && offsets_are(&m, (int32_t[]){0, 6000, -3000, -3000}),
-       "at their own speed, offsets from the keyframe's on");
+    ok(offsets_are(&m, (int32_t[]){0, 6000, -3000, -3000}),
+       "at their own speed: offsets from the keyframe's on");
     ok(out[m.trun_version_at] == 1, "which are signed");
     int sync = 1;
     for (unsigned i = 0; i < m.flags.n; i++)
         sync &= get_u32(out + m.flags.at + i * m.flags.step) == SAMPLE_SYNC;
     ok(sync && m.flags.n == 4, "every one a sync sample");
-
-    step = fragment(3, even, later, 0);
-    step.duration = 90;
-    bend_head(out, &step, &shift);
-    m = read_again(3);
-    ok(durations_are(&m, (uint32_t[]){30, 30, 30}) && offsets_are(&m, (int32_t[]){60, -30, -30}),
-       "squeezed, offsets as well, from the keyframe before");
+    memset(&b, 0, sizeof b);
+    for (int again = 0; again < 2; again++) {
+        step = fragment(4, even, key, 1);
+        step.duration = 120;
+        bend_head(&b, out, &step);
+        m = read_again(4);
+        ok(durations_are(&m, (uint32_t[]){30, 30, 30, 30}) &&
+               offsets_are(&m, (int32_t[]){0, 60, -30, -30}),
+           "squeezed: offsets as well, %s", again ? "and again" : "once");
+    }
 }
 
+enum { PICTURES = 3000, FRAME = 3000 };
+
+/* Pictures in coding order, each a fragment, every one at another speed: a reference picture in
+ * front of `most` B pictures at most, a keyframe now and then, and at some of them a jump. */
+static void speeds(unsigned most, unsigned slowest)
+{
+    static uint64_t shown[PICTURES + 8];
+    static const uint32_t even[] = {FRAME};
+    struct bend b = {0};
+    uint64_t tfdt = 0, from = 0, decoded = 0;
+    uint32_t random = 1, sequence = 0;
+    unsigned displayed = 0, wrong = 0;
+    for (unsigned n = 0; n < PICTURES;) {
+        random = random * 1664525 + 1013904223;
+        unsigned bs = (random >> 8) % (most + 1), key = (random >> 16) % 8 == 0 || !n;
+        if (key)
+            bs = 0;
+        if (key && (random >> 20) % 3 == 0)
+            from += 17 * FRAME; /* left out */
+        for (unsigned i = 0; i <= bs; i++, n++) {
+            unsigned at = i ? displayed + i - 1 : displayed + bs;
+            int64_t offset = ((int64_t)at + 2 - (int64_t)n) * FRAME;
+            struct elastic_step step = fragment(1, even, (int32_t[]){(int32_t)offset}, (int)key);
+            random = random * 1664525 + 1013904223;
+            step.frag.dts = decoded + from;
+            step.tfdt = tfdt;
+            step.sequence = ++sequence;
+            step.duration = 30 + (random >> 8) % slowest;
+            bend_head(&b, out, &step);
+            struct moof_info m = read_again(1);
+            shown[at] = tfdt + FRAME * 100u + (uint64_t)(int32_t)get_u32(out + m.offset.at);
+            tfdt += step.duration;
+            decoded += FRAME;
+        }
+        displayed += bs + 1;
+    }
+    for (unsigned i = 1; i < displayed; i++)
+        wrong += shown[i] <= shown[i - 1];
+    ok(displayed >= PICTURES && !wrong,
+       "up to %u B pictures, up to %u ticks each: %u of %u shown "
+       "too early",
+       most, slowest, wrong, displayed);
+}
+
+/* Nothing in a ring makes it look elsewhere than in the head. */
 static void extremes(void)
 {
     static const uint32_t none[] = {0, 0}, one[] = {1, 1};
     static const int32_t far[] = {-2147483647, 2147483647};
-    int32_t shift = 0;
+    struct bend b = {0};
     struct elastic_step step = fragment(2, none, far, 1);
     step.duration = 2;
-    bend_head(out, &step, &shift);
+    bend_head(&b, out, &step);
     struct moof_info m = read_again(2);
-    ok(offsets_are(&m, (int32_t[]){0, 0}) && durations_are(&m, one), "of no duration: no offsets");
+    ok(durations_are(&m, one), "of no duration");
     step = fragment(2, one, far, 1);
-    step.duration = 1000000;
-    bend_head(out, &step, &shift);
+    step.sequence++;
+    step.frag.dts = UINT64_MAX - 1;
+    step.duration = UINT32_MAX;
+    bend_head(&b, out, &step);
+    step = fragment(2, one, far, 0);
+    step.sequence += 2;
+    step.frag.dts = 0;
+    step.frag.duration_n = 1;
+    bend_head(&b, out, &step);
     m = read_again(2);
-    ok(offsets_are(&m, (int32_t[]){0, INT32_MAX}), "beyond 32 bits: the farthest");
+    ok(m.trun_version_at && out[m.trun_version_at] == 1, "of the longest, at the end of time");
 }
 
 /* Without offsets, durations that differ are shared out, to the last tick. */
@@ -123,10 +179,10 @@ static void shares(void)
 {
     static const uint32_t uneven[] = {1000, 2000, 4000};
     static const int32_t zero[] = {0, 0, 0};
-    int32_t shift = 0;
+    struct bend b = {0};
     struct elastic_step step = fragment(3, uneven, zero, 1);
     step.duration = 703;
-    bend_head(out, &step, &shift);
+    bend_head(&b, out, &step);
     struct moof_info m = read_again(3);
     ok(m.duration_ticks == 703 && durations_are(&m, (uint32_t[]){101, 201, 401}),
        "703 ticks among three, in proportion");
@@ -135,6 +191,8 @@ static void shares(void)
 int main(void)
 {
     order();
+    speeds(2, 1);
+    speeds(3, 4000);
     extremes();
     shares();
     return done();

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCALE = 90000, DATA = 4 << 20, ENTRIES = 8192, SECOND = 1000000 };
+enum { SCALE = 90000, DATA = 8 << 20, ENTRIES = 8192, SECOND = 1000000 };
 
 static struct ring ring;
 static void *memory;
@@ -170,7 +170,8 @@ static void joins(unsigned fps, unsigned every, int history)
         join(runs);
         int64_t began = now;
         pump();
-        ok(sound() && got.tfdt_first == 0 && got.media >= ELASTIC_START && got.pads == 1,
+        ok(sound() && got.tfdt_first == 0 && got.media >= ELASTIC_START && got.pads == 1 &&
+               got.media < ELASTIC_START + SECOND / fps + every * ELASTIC_SQUEEZED,
            "%u fps, GOP %u%s: %d ms of media at once, padded", fps, every,
            runs ? ", a clock that runs" : "", (int)(got.media / 1000));
         ok((e.mode == ELASTIC_HOLD) && (history ? got.sent >= 3 * fps : got.sent == ELASTIC_STILLS),
@@ -356,6 +357,23 @@ static void slow_link(int history)
        history ? "history" : "stills", (int)(worst / 90));
 }
 
+/* A history of more bytes than its limit is none, nor is one with a gap in it. */
+static void too_much(void)
+{
+    camera(30, 30, 45000);
+    stall(6 * SECOND);
+    join(0);
+    pump();
+    ok(got.sent == ELASTIC_STILLS && !got.lost, "too large a history: stills");
+    camera(30, 30, 500);
+    stall(2 * SECOND);
+    dts += SCALE;
+    stall(2 * SECOND);
+    join(0);
+    pump();
+    ok(got.sent == ELASTIC_STILLS, "with a gap in it: stills");
+}
+
 static void far_away(void)
 {
     camera(30, 30, 500);
@@ -400,7 +418,8 @@ int main(void)
     joins(30, 1, 1);
     joins(5, 5, 1);
     joins(120, 120, 1);
-    joins(30, 300, 0);
+    joins(30, 300, 1);
+    joins(120, 1200, 0);
     first_keyframe();
     settles(30, 0, 1);
     settles(30, 40000, 1);
@@ -419,6 +438,7 @@ int main(void)
     pauses(60, ELASTIC_RESUME);
     lapped();
     slow_link(1);
+    too_much();
     slow_link(0);
     far_away();
     shared_duration();
