@@ -9,6 +9,8 @@
 #   make deb-root              what becomes of it on a bare Debian
 #   make guest-debian          and on a whole one, in a virtual machine
 #   make fuzz TIME=60 [TARGET=misb]    every fuzzer, or one, for so many seconds
+#   make bench                 cost and delay, beside the least there can be
+#   make bench-fan             of these, what viewers cost
 #   make bench-tls             what TLS costs in front of fanout
 #   make bench-hls             what HLS segments cost, beside nginx
 #   make players [TIME=120]    HLS in browsers and players of all kinds
@@ -103,6 +105,11 @@ test: built
 
 bench: all $(BENCH)
 	BUILD=$(BUILD) tests/bench/run
+	BUILD=$(BUILD) tests/bench/fan
+	BUILD=$(BUILD) tests/bench/fan-others
+
+bench-fan: all $(BENCH)
+	BUILD=$(BUILD) tests/bench/fan
 
 bench-hls: all
 	BUILD=$(BUILD) tests/bench/hls
@@ -188,4 +195,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/fuzz/*/*.d)
-.PHONY: all built tools units unit test bench bench-hls bench-tls fuzz guest guest-debian players stress lint install deb deb-root clean
+.PHONY: all built tools units unit test bench bench-fan bench-hls bench-tls fuzz guest guest-debian players stress lint install deb deb-root clean

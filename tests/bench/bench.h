@@ -37,6 +37,14 @@ static inline double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* Time of day in nanoseconds, as the kernel stamps packets. */
+static inline uint64_t wall_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
 static inline void sleep_until(double when)
 {
     time_t whole = (time_t)when;
@@ -123,8 +131,9 @@ static inline void put32(uint8_t *p, uint32_t v)
 }
 
 /* Walks top-level boxes in a stream that arrives in pieces. Only the first BOX_HEAD bytes of a box
- * are kept: enough for a moof's mfhd. */
-enum { BOX_HEAD = 24 };
+ * are kept: enough for a moof's mfhd, and for an mdat's stamp: wall_ns() as its writing began,
+ * which feed puts there, big-endian. */
+enum { BOX_HEAD = 24, STAMP_AT = 16 };
 
 struct boxes {
     uint8_t head[BOX_HEAD];

@@ -1,4 +1,4 @@
 #!/bin/sh
-# The bars on cost and delay, measured in about a minute and a half.
+# The bars on what h264fmp4 costs and how late it is, measured in about a minute.
 cd "$(dirname "$0")/../.." || exit 1
 exec tests/bench/run --check --short
