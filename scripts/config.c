@@ -234,7 +234,7 @@ static void start(struct confreader *r, struct config *config, struct config_mis
     config->port = DEFAULT_PORT;
     config->https_port = config->proxy_port = 0;
     config->max_viewers = config->max_per_address = 0;
-    config->priority = config->redirect = 0;
+    config->priority = config->redirect = config->log = 0;
     config->record = (struct config_record){
         .keep = DEFAULT_KEEP, .keep_bytes = DEFAULT_KEEP_BYTES, .segment = DEFAULT_SEGMENT};
     config->count = 0;

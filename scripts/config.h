@@ -1,7 +1,7 @@
 /* The appliance's INI file: what its sections and keys mean. Pure.
  *
  *   [server]          listen (address, empty: all), port, https_port, keyfile, certfile, redirect,
- *                     proxy_port, users, www, max_viewers, max_per_address, priority
+ *                     proxy_port, users, www, max_viewers, max_per_address, priority, log
  *   [/dev/video0]     a camera: width, height, fps, rotation, auto_sleep, name, command; every
  * other key is a V4L2 control of the device
  *   [record]          dir, keep, segment, cameras
@@ -69,6 +69,7 @@ struct config {
     unsigned proxy_port;                  /* on loopback, where a TLS front end comes in; 0: none */
     struct config_path keyfile, certfile; /* both or none: a certificate of our own */
     int redirect;                         /* plain requests are sent to https_port */
+    int log;                              /* every request is logged */
     struct config_path users;             /* empty: everybody may look */
     struct config_path www;               /* further files to serve */
     unsigned max_viewers;                 /* 0: fanout's own limit */

@@ -113,6 +113,11 @@ static void set_redirect(struct confreader *r, const char *value)
     set_boolean(r, value, &r->config->redirect);
 }
 
+static void set_log(struct confreader *r, const char *value)
+{
+    set_boolean(r, value, &r->config->log);
+}
+
 /* A camera's name is its ring's, a service's and an argument: no other service's, and no option. */
 static void set_name(struct confreader *r, const char *value)
 {
@@ -317,6 +322,7 @@ static const struct key server_keys[] = {
     {"www", set_www},
     {"max_viewers", set_max_viewers},
     {"max_per_address", set_max_per_address},
+    {"log", set_log},
 };
 
 /* Those before `name` are said to the capture program, and are for the command to say instead. */

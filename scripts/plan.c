@@ -9,7 +9,7 @@ static struct service *next(struct plan *plan, const char *name, const char *res
     struct service *s = &plan->service[plan->count];
     snprintf(s->name, sizeof s->name, "%s%s", name, rest);
     s->role = role;
-    s->binds = s->starts_ready = s->logged = 0;
+    s->binds = s->starts_ready = s->logged = s->talks = 0;
     args_init(&s->args);
     return s;
 }
@@ -115,6 +115,7 @@ static int plan_web(struct plan *plan, const struct config *c, const struct plan
 {
     struct args *args = begin(plan, "web", "", ROLE_WEB, "fanout");
     plan->service[plan->count].binds = c->port <= PLAN_PORT_OF_ROOT;
+    plan->service[plan->count].talks = 1;
     add_listen(args, c->listen, c->port);
     add_number(args, "-P", c->proxy_port);
     add_number(args, "-r", c->redirect ? c->https_port : 0);
@@ -124,6 +125,8 @@ static int plan_web(struct plan *plan, const struct config *c, const struct plan
     add_text(args, "-u", c->users.path);
     add_number(args, "-a", c->max_per_address);
     add_number(args, "-m", c->max_viewers);
+    if (c->log)
+        args_add(args, "-L");
     for (size_t i = 0; i < c->count; i++)
         args_add(args, c->camera[i].name);
     return done(plan);

@@ -35,6 +35,7 @@ struct service {
     int binds;        /* a port up to PLAN_PORT_OF_ROOT */
     int starts_ready; /* it does not say itself when it is */
     int logged;       /* another, NAME/log, reads what it writes */
+    int talks;        /* what it writes goes where its errors go */
     struct args args;
 };
 

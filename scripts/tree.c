@@ -99,6 +99,8 @@ static int fill(struct tree *tree, const char *dir, const struct service *s)
     if (s->starts_ready &&
         (at(tree, "service/%s/starts-ready", dir) < 0 || write_file(tree, "", 0) < 0))
         return -1;
+    if (s->talks && (at(tree, "service/%s/talks", dir) < 0 || write_file(tree, "", 0) < 0))
+        return -1;
     return describe(tree, dir, s);
 }
 

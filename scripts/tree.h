@@ -8,6 +8,7 @@
  *       stderr           a fifo: the appliance reads it
  *       notification-fd  where it says that it is ready
  *       starts-ready     is there where it cannot
+ *       talks            is there where what it writes is for the log as well
  *       become           whose user it runs as, where root started this: see roles.h
  *       timeout-kill     milliseconds from SIGTERM to SIGKILL
  *   tls/                 stunnel's: its configuration, and the certificate with its key

@@ -42,7 +42,7 @@ static unsigned too_many_from(const struct server *s, const struct in6_addr *add
 }
 
 /* Without a place for it: what the client sends after this may cost it the answer. */
-static void turn_away(struct server *s, int fd, const char *line)
+static void turn_away(struct server *s, int fd, const struct in6_addr *addr, const char *line)
 {
     char text[ANSWER_MAX];
     int n = snprintf(text, sizeof text,
@@ -52,6 +52,7 @@ static void turn_away(struct server *s, int fd, const char *line)
     s->count.refused++;
     if (send(fd, text, (size_t)n, MSG_NOSIGNAL) == n)
         shutdown(fd, SHUT_WR);
+    access_refused(s, addr);
     recv(fd, NULL, LINGER_BYTES, MSG_TRUNC | MSG_DONTWAIT);
     close(fd);
 }
@@ -101,7 +102,7 @@ static void set_up(struct server *s, int fd, const struct in6_addr *addr, int pr
     struct conn *c = s->open < s->conns ? free_conn(s) : NULL;
     unsigned over = proxied ? 0 : too_many_from(s, addr);
     if (!c || over > 1) {
-        turn_away(s, fd, c ? too_many : "too many connections");
+        turn_away(s, fd, proxied ? NULL : addr, c ? too_many : "too many connections");
         return;
     }
     set_options(fd, proxied);
@@ -147,6 +148,7 @@ void conn_close(struct server *s, struct conn *c)
 {
     if (c->state == CONN_VIEWER && c->kind != VIEW_STILL)
         counts_of(s, c->camera)->closes[c->why]++;
+    access_closed(s, c);
     if (c->state == CONN_VIEWER)
         viewer_leave(s, c);
     else if (c->state == CONN_WAIT)
@@ -197,6 +199,7 @@ void conn_again(struct server *s, struct conn *c)
 
 void conn_done(struct server *s, struct conn *c, int keep_alive)
 {
+    access_complete(s, c);
     if (!keep_alive) {
         finish(s, c);
         return;
@@ -219,9 +222,10 @@ static int write_head(char top[ANSWER_HEAD_MAX], const struct http_request *req,
     if (len)
         snprintf(length, sizeof length, "Content-Length: %zu\r\n", *len);
     int n = snprintf(top, ANSWER_HEAD_MAX,
-                     "HTTP/1.1 %s\r\nContent-Type: %s\r\n%s"
+                     "HTTP/1.1 %s\r\n%s%s%s%s"
                      "Cache-Control: %s\r\n%sConnection: %s\r\n\r\n",
-                     a->status, a->type, length, a->cache ? a->cache : "no-store",
+                     a->status, a->type ? "Content-Type: " : "", a->type ? a->type : "",
+                     a->type ? "\r\n" : "", length, a->cache ? a->cache : "no-store",
                      a->extra ? a->extra : "", keeps_alive(req) ? "keep-alive" : "close");
     return n < ANSWER_HEAD_MAX ? n : -1;
 }
@@ -231,8 +235,10 @@ int conn_send_head(struct server *s, struct conn *c, const struct http_request *
 {
     char top[ANSWER_HEAD_MAX];
     int n = write_head(top, req, answer, &len), is_head = req->method == HTTP_HEAD;
-    if (n > 0 && send(c->fd, top, (size_t)n, MSG_NOSIGNAL | (is_head ? 0 : MSG_MORE)) == n)
+    if (n > 0 && send(c->fd, top, (size_t)n, MSG_NOSIGNAL | (is_head ? 0 : MSG_MORE)) == n) {
+        access_begun(s, c, answer->status, is_head ? 0 : len);
         return 0;
+    }
     conn_close(s, c);
     return -1;
 }
@@ -252,6 +258,8 @@ void conn_send(struct server *s, struct conn *c, const struct http_request *req,
     struct iovec iov[2] = {{top, (size_t)n}, {(char *)(uintptr_t)text, body ? len : 0}};
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
     ssize_t w = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+    if (w > 0)
+        access_answered(s, c, answer->status, w > n ? (size_t)(w - n) : 0);
     if (w != (ssize_t)(iov[0].iov_len + iov[1].iov_len))
         conn_close(s, c);
     else
@@ -269,7 +277,7 @@ void conn_answer(struct server *s, struct conn *c, const struct http_request *re
     else if (strncmp(status, "429", 3) == 0)
         extra = "Retry-After: 60\r\n";
     else if (strncmp(status, "405", 3) == 0)
-        extra = "Allow: GET, HEAD\r\n";
+        extra = "Allow: GET, HEAD, OPTIONS\r\n";
     else if (strncmp(status, "401", 3) == 0)
         extra = "WWW-Authenticate: Basic realm=\"fmp4streamer\", charset=\"UTF-8\"\r\n";
     const struct answer answer = {.status = status, .type = "text/plain", .extra = extra};

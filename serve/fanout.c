@@ -1,12 +1,8 @@
 /* fanout: live streams, from standard input or from rings, to any number of browsers and players.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
-#include <limits.h>
-#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,10 +16,9 @@
 #include <unistd.h>
 
 #include "capture/exit.h"
-#include "capture/number.h"
 #include "serve/descriptors.h"
 #include "serve/feed.h"
-#include "serve/listen.h"
+#include "serve/options.h"
 #include "serve/ready.h"
 #include "serve/server.h"
 
@@ -42,7 +37,7 @@ enum {
 static struct server server;
 static struct feed feed; /* of the private ring */
 static struct auth auth;
-static const char *users; /* NULL: everybody may look */
+static struct access access_log;
 /* What an epoll event points at when it is not a connection. */
 static int source_tag, signal_tag, auth_tag;
 
@@ -57,121 +52,6 @@ static void watch(int fd, uint32_t events, void *tag)
     struct epoll_event ev = {.events = events, .data.ptr = tag};
     if (epoll_ctl(server.epoll, EPOLL_CTL_ADD, fd, &ev) < 0)
         fail(EXIT_AGAIN, "epoll_ctl", strerror(errno));
-}
-
-/* -l and -P: text is an address and a port. */
-static void add_listener(const char *option, const char *text, int proxied)
-{
-    struct addrinfo *list = listen_parse(text, proxied);
-    unsigned before = server.listeners;
-    int why = 0;
-    if (!list)
-        fail(EXIT_USAGE, option, "not [addr:]port with a numeric address");
-    for (const struct addrinfo *ai = list; ai; ai = ai->ai_next) {
-        if (server.listeners == LIMIT_LISTENERS)
-            fail(EXIT_USAGE, option, "too many addresses");
-        int fd = listen_open(ai);
-        if (fd >= 0)
-            server.listener[server.listeners++] = (struct listener){fd, proxied};
-        else if (errno != EAFNOSUPPORT)
-            why = errno;
-    }
-    freeaddrinfo(list);
-    if (why || server.listeners == before)
-        fail(EXIT_AGAIN, text, strerror(why ? why : EAFNOSUPPORT));
-}
-
-/* Types come from beside the last of them, which is the installed one. */
-static void add_www(const char *dir)
-{
-    static char www[LIMIT_WWW][PATH_MAX], conf[PATH_MAX + 16];
-    struct stat st;
-    if (server.wwws == LIMIT_WWW)
-        fail(EXIT_USAGE, "-w", "too many directories");
-    char *path = www[server.wwws];
-    errno = ENOTDIR;
-    if (!realpath(dir, path) || stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
-        fail(EXIT_USAGE, dir, strerror(errno));
-    server.www[server.wwws++] = path;
-    snprintf(conf, sizeof conf, "%s/../httpd.conf", path);
-    server.httpd_conf = stat(conf, &st) == 0 && S_ISREG(st.st_mode) ? conf : NULL;
-}
-
-/* The page that was installed with this program, wherever that is: PREFIX/bin/fanout has it in
- * PREFIX/share. */
-static void set_installed_www(void)
-{
-    char path[PATH_MAX + 64];
-    struct stat st;
-    ssize_t n = readlink("/proc/self/exe", path, PATH_MAX);
-    if (n <= 0)
-        return;
-    path[n] = 0;
-    char *slash = strrchr(path, '/');
-    snprintf(slash, sizeof path - (size_t)(slash - path), "/../share/fmp4streamer/www");
-    if (stat(path, &st) == 0)
-        add_www(path);
-}
-
-static void parse_options(int argc, char **argv, int *ready_fd)
-{
-    uint64_t n;
-    int c;
-    char option[] = "-?";
-    opterr = 0;
-    while ((c = getopt(argc, argv, "+:l:P:r:w:u:a:m:d:hV")) != -1) {
-        switch (c) {
-        case 'l':
-            add_listener("-l", optarg, 0);
-            break;
-        case 'P':
-            add_listener("-P", optarg, 1);
-            break;
-        case 'w':
-            add_www(optarg);
-            break;
-        case 'u':
-            users = optarg;
-            break;
-        case 'a':
-            if (number_parse(optarg, 1, LIMIT_CONNECTIONS, &n) < 0)
-                fail(EXIT_USAGE, "-a", "not a number of connections, 1 to 4096");
-            server.per_address = (unsigned)n;
-            break;
-        case 'm':
-            if (number_parse(optarg, 1, LIMIT_VIEWERS, &n) < 0)
-                fail(EXIT_USAGE, "-m", "not a number of viewers, 1 to 2048");
-            server.max_viewers = (unsigned)n;
-            break;
-        case 'r':
-            if (number_parse(optarg, 1, 65535, &n) < 0)
-                fail(EXIT_USAGE, "-r", "not a port, 1 to 65535");
-            server.redirect = (unsigned)n;
-            break;
-        case 'd':
-            if (ready_parse(optarg, ready_fd) < 0)
-                fail(EXIT_USAGE, "-d", "not an open descriptor above 2");
-            break;
-        case 'h':
-            fputs(USAGE, stdout);
-            exit(0);
-        case 'V':
-            puts("fanout " VERSION);
-            exit(0);
-        default:
-            option[1] = (char)optopt;
-            fail(EXIT_USAGE, option, c == ':' ? "needs a value" : "unknown (-h shows the usage)");
-        }
-    }
-    if (argc - optind > LIMIT_CAMERAS)
-        fail(EXIT_USAGE, argv[optind], "too many rings, at most 16");
-    for (int i = optind; i < argc; i++) {
-        if (!ringfile_name_ok(argv[i]))
-            fail(EXIT_USAGE, argv[i], "not a ring's name: 1 to 32 letters, digits, _ or -");
-        for (int k = optind; k < i; k++)
-            if (strcmp(argv[i], argv[k]) == 0)
-                fail(EXIT_USAGE, argv[i], "named twice");
-    }
 }
 
 static void *memory(size_t bytes, const char *what)
@@ -225,7 +105,7 @@ static void set_up_named(char **names)
 }
 
 /* Their passwords are checked by a program of its own. */
-static void set_up_users(void)
+static void set_up_users(const char *users)
 {
     if (auth_open(&auth, users, NULL, now_us()) < 0)
         fail(EXIT_USAGE, errno == ENOENT ? "checkpassword" : users, strerror(errno));
@@ -236,32 +116,28 @@ static void set_up_users(void)
 /* For who watches the log for those that try. */
 static void say_wrong(const struct conn *c)
 {
-    char text[INET6_ADDRSTRLEN];
-    const char *from = inet_ntop(AF_INET6, &c->addr, text, sizeof text);
-    if (from && IN6_IS_ADDR_V4MAPPED(&c->addr))
-        from += strlen("::ffff:");
-    fprintf(stderr, "fanout: %s: wrong name or password\n", from ? from : "?");
+    char from[INET6_ADDRSTRLEN];
+    accesslog_address(from, &c->addr);
+    fprintf(stderr, "fanout: %s: wrong name or password\n", from);
 }
 
-static void set_up(char **names, int ready_fd)
+static void set_up(const struct options *o, char **names)
 {
     struct server *s = &server;
-    if (!s->listeners)
-        add_listener("-l", DEFAULT_LISTEN, 0);
-    listen_done();
-    if (!s->max_viewers)
-        s->max_viewers = LIMIT_VIEWERS;
-    if (!s->wwws)
-        set_installed_www();
     s->conns = descriptors_allow();
     s->conn = memory(s->conns * sizeof *s->conn, "connections");
+    if (o->log) {
+        access_open(&access_log, STDOUT_FILENO,
+                    memory(s->conns * sizeof *access_log.entry, "access log"));
+        s->access = &access_log;
+    }
     descriptors_keep();
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (s->epoll < 0)
         fail(EXIT_AGAIN, "epoll_create1", strerror(errno));
     s->signals = open_signals();
-    if (users)
-        set_up_users();
+    if (o->users)
+        set_up_users(o->users);
     if (*names)
         set_up_named(names);
     else
@@ -270,7 +146,7 @@ static void set_up(char **names, int ready_fd)
     for (unsigned i = 0; i < s->listeners; i++)
         watch(s->listener[i].fd, EPOLLIN, &s->listener[i]);
     s->started = now_us();
-    if (ready_say(ready_fd) < 0)
+    if (ready_say(o->ready) < 0)
         fail(EXIT_USAGE, "-d", strerror(errno));
 }
 
@@ -430,6 +306,14 @@ static void say_missing(struct camera *c)
     c->told = 1;
 }
 
+/* Whoever read the log has gone, or its disk is full: the video goes on. */
+static void say_trouble(void)
+{
+    int why = access_trouble(&access_log);
+    if (why)
+        fprintf(stderr, "fanout: standard output: access log: %s\n", strerror(why));
+}
+
 static void sweep_all(void)
 {
     conn_sweep(&server);
@@ -449,6 +333,8 @@ static void sweep_all(void)
         hls_news(&server, &server.camera[i], now_us());
         hls_sweep(&server.hls[i], &server.camera[i], now_us());
     }
+    if (server.access)
+        say_trouble();
     if (server.deaf)
         listen_for(EPOLLIN);
     server.deaf = 0;
@@ -468,15 +354,15 @@ static int wait_ms(int64_t due, int64_t sweep)
 int main(int argc, char **argv)
 {
     struct epoll_event ev[EVENTS];
+    struct options options;
     int n;
-    int ready_fd = -1;
     /* Whatever of the standard three is closed must not become a socket's number. */
     while ((n = open("/dev/null", O_RDWR)) >= 0 && n <= STDERR_FILENO)
         ;
     close(n);
-    parse_options(argc, argv, &ready_fd);
+    options_read(&server, &options, argc, argv);
     ringfile_guard("fanout");
-    set_up(argv + optind, ready_fd);
+    set_up(&options, argv + optind);
     int64_t sweep = now_us() + SWEEP_MS * 1000;
     for (;;) {
         int64_t due = pump_all(NULL, 1);
@@ -484,8 +370,10 @@ int main(int argc, char **argv)
         n = epoll_wait(server.epoll, ev, EVENTS, wait_ms(due, sweep));
         if (n < 0 && errno != EINTR)
             fail(EXIT_AGAIN, "epoll_wait", strerror(errno));
-        if (n > 0 && dispatch(ev, n))
+        if (n > 0 && dispatch(ev, n)) {
+            access_stop(&server);
             return EXIT_CLEAN;
+        }
         if (server.deaf)
             listen_for(0);
         if (now_us() >= sweep) {

@@ -101,6 +101,15 @@ static int decode_path(struct http_span target, char out[HTTP_PATH_MAX])
     return clean_path(out) ? 0 : -1;
 }
 
+static enum http_method method_of(struct http_span name)
+{
+    static const char *const known[] = {"GET", "HEAD", "OPTIONS"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (name.len == strlen(known[i]) && memcmp(name.p, known[i], name.len) == 0)
+            return (enum http_method)i;
+    return HTTP_OTHER;
+}
+
 static int request_line(struct http_span line, struct http_request *req)
 {
     const char *sp = memchr(line.p, ' ', line.len);
@@ -109,9 +118,8 @@ static int request_line(struct http_span line, struct http_request *req)
     size_t method = (size_t)(sp - line.p);
     if (!is_token((struct http_span){line.p, method}))
         return -1;
-    req->method = method == 3 && !memcmp(line.p, "GET", 3)    ? HTTP_GET
-                  : method == 4 && !memcmp(line.p, "HEAD", 4) ? HTTP_HEAD
-                                                              : HTTP_OTHER;
+    req->name = (struct http_span){line.p, method};
+    req->method = method_of(req->name);
     struct http_span rest = {sp + 1, line.len - method - 1};
     const char *sp2 = memchr(rest.p, ' ', rest.len);
     if (!sp2)
@@ -124,6 +132,8 @@ static int request_line(struct http_span line, struct http_request *req)
         return -1;
     req->minor = version.p[7] - '0';
     req->target = target;
+    if (req->method == HTTP_OPTIONS && target.len == 1 && *target.p == '*') /* RFC 9112 3.2.4 */
+        target.p = "/";
     return decode_path(target, req->path);
 }
 
@@ -222,8 +232,11 @@ static int header_field(struct http_span name, struct http_span v, struct http_r
     } else if (is_field(name, "Range")) {
         read_range(v, req);
     } else if (is_field(name, "User-Agent")) {
+        req->agent = v;
         req->firefox = contains(v, "Firefox/");
         req->chrome = contains(v, "Chrome/");
+    } else if (is_field(name, "Referer")) {
+        req->referer = v;
     } else if (is_field(name, "Host")) {
         return only_once(&req->host, v);
     } else if (is_field(name, "Authorization")) {

@@ -12,7 +12,7 @@ enum {
     HTTP_BAD = -1,
 };
 
-enum http_method { HTTP_GET, HTTP_HEAD, HTTP_OTHER };
+enum http_method { HTTP_GET, HTTP_HEAD, HTTP_OPTIONS, HTTP_OTHER };
 
 /* Bytes of the caller's buffer, valid as long as it is. p is NULL where there is no such thing. */
 struct http_span {
@@ -30,10 +30,11 @@ struct http_request {
     int suffix;              /* bytes=-N */
     int firefox;             /* "Firefox/" in the User-Agent */
     int chrome;              /* "Chrome/" in it */
-    struct http_span target; /* as it was sent, with the query; begins with / */
+    struct http_span name;   /* of the method */
+    struct http_span target; /* as it was sent, with the query; begins with /, or OPTIONS' * */
     struct http_span host;   /* the field's value, perhaps empty */
-    struct http_span authorization;
-    char path[HTTP_PATH_MAX]; /* percent-decoded, no query; begins with / */
+    struct http_span authorization, agent, referer;
+    char path[HTTP_PATH_MAX]; /* percent-decoded, no query; begins with /, and is / for * */
 };
 
 /* Reads the head at buf[0, len). Returns its length (the empty line included), HTTP_MORE when it is

@@ -112,6 +112,8 @@ size_t metrics_write(const struct server *s, char *text, size_t cap, int64_t now
     one(&t, "static_children", "gauge", "Files being served.", s->children);
     one(&t, "requests_total", "counter", "Requests.", s->count.requests);
     one(&t, "refused_total", "counter", "Clients refused for a limit.", s->count.refused);
+    one(&t, "log_lines_dropped_total", "counter", "Lines of the access log that nobody took.",
+        s->count.log_dropped);
     add_viewers(&t, s);
     each(&t, s, "jumps_total", "Late viewers moved on to the newest keyframe.",
          offsetof(struct counts, jumps));

@@ -5,6 +5,8 @@
 #include "capture/number.h"
 #include "serve/server.h"
 
+#define ALLOWED "Allow: GET, HEAD, OPTIONS\r\n"
+
 enum { HOST_MAX = 256 };
 
 static char status_text[LIMIT_STATUS], metrics_text[LIMIT_METRICS];
@@ -168,6 +170,24 @@ static void redirect(struct server *s, struct conn *c, const struct http_request
         conn_send(s, c, req, &found, text, sizeof text - 1);
 }
 
+/* What may be asked for with which method (RFC 9110 9.3.7): the same for everybody, so no password
+ * is needed, and none is sent by a browser that asks on behalf of another origin's page whether
+ * that may read what is here (the CORS-preflight request of the Fetch standard). Files it may not.
+ */
+static void serve_options(struct server *s, struct conn *c, const struct http_request *req,
+                          const struct route *route)
+{
+    static const struct answer files = {.status = "204 No Content", .extra = ALLOWED};
+    static const struct answer ours = {.status = "204 No Content",
+                                       .extra = ALLOWED
+                                       "Access-Control-Allow-Origin: *\r\n"
+                                       "Access-Control-Allow-Methods: GET, HEAD\r\n"
+                                       "Access-Control-Allow-Headers: Authorization, Range\r\n"
+                                       "Access-Control-Max-Age: 86400\r\n"};
+    int open = route->is == ROUTE_LIVE || route->is == ROUTE_STATUS || route->is == ROUTE_HLS;
+    conn_send(s, c, req, open ? &ours : &files, NULL, 0);
+}
+
 static uint64_t token_of(const struct server *s, const struct conn *c)
 {
     return (uint64_t)(c - s->conn) << 32 | c->generation;
@@ -197,6 +217,8 @@ static int may(struct server *s, struct conn *c, const struct http_request *req,
         if (verdict == AUTH_WAIT)
             c->state = CONN_AUTH;
     }
+    if (s->auth && verdict == AUTH_ALLOWED)
+        access_user(s, c, req);
     if (!s->auth || verdict == AUTH_ALLOWED)
         return 1;
     if (c->state == CONN_AUTH)
@@ -213,9 +235,11 @@ static void serve_ours(struct server *s, struct conn *c, const struct http_reque
                        const struct route *route)
 {
     if (req->method == HTTP_OTHER)
-        answer_last(s, c, req, "405 Method Not Allowed", "only GET and HEAD");
+        answer_last(s, c, req, "405 Method Not Allowed", "only GET, HEAD and OPTIONS");
     else if (req->has_body)
         answer_last(s, c, req, "413 Content Too Large", "no request here has a body");
+    else if (req->method == HTTP_OPTIONS)
+        serve_options(s, c, req, route);
     else if (s->redirect && !c->proxied)
         redirect(s, c, req);
     else if (route->is == ROUTE_FILE)
@@ -234,10 +258,12 @@ void request_serve(struct server *s, struct conn *c, const struct http_request *
                    enum auth_verdict verdict)
 {
     const struct route route = find_route(s, req);
-    int elsewhere = s->redirect && !c->proxied, plain = req->method != HTTP_OTHER && !req->has_body;
+    int elsewhere = s->redirect && !c->proxied;
+    int plain = (req->method == HTTP_GET || req->method == HTTP_HEAD) && !req->has_body;
     if (verdict == AUTH_WAIT)
         s->count.requests++;
-    if (!elsewhere && !may(s, c, req, len, verdict))
+    access_begin(s, c, req);
+    if (!elsewhere && req->method != HTTP_OPTIONS && !may(s, c, req, len, verdict))
         return;
     if (!elsewhere && plain && route.is == ROUTE_HLS &&
         !hls_ready(s, c, route.camera, (enum hls_what)route.what, route.number))

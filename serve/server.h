@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "serve/access.h"
 #include "serve/auth.h"
 #include "serve/bend.h"
 #include "serve/camera.h"
@@ -76,6 +77,7 @@ struct conn {
 
 struct counters {
     uint64_t connections, requests, refused;
+    uint64_t log_dropped; /* lines of the access log that nobody took */
 };
 
 struct listener {
@@ -95,6 +97,7 @@ struct server {
     unsigned wwws;
     const char *httpd_conf; /* NULL: none */
     struct auth *auth;      /* NULL: everybody may look */
+    struct access *access;  /* NULL: no log */
     struct camera camera[LIMIT_CAMERAS];
     struct hls hls[LIMIT_CAMERAS]; /* of each */
     struct counts counts[LIMIT_CAMERAS];
@@ -131,9 +134,9 @@ void conn_sweep(struct server *s);
 /* The head of an answer. */
 struct answer {
     const char *status; /* "404 Not Found" */
-    const char *type;
-    const char *cache; /* for Cache-Control; NULL: not to be kept */
-    const char *extra; /* further header fields, each with its line end, or NULL */
+    const char *type;   /* NULL: it has no body */
+    const char *cache;  /* for Cache-Control; NULL: not to be kept */
+    const char *extra;  /* further header fields, each with its line end, or NULL */
 };
 /* Answers with a status, one line of text, and goes on or closes. status: "404 Not Found". */
 void conn_answer(struct server *s, struct conn *c, const struct http_request *req,

@@ -96,6 +96,7 @@ void static_serve(struct server *s, struct conn *c, const struct http_request *r
         return;
     }
     s->child[s->children++] = (struct child){pid, c->addr};
+    access_handed(s, c);
     conn_close(s, c);
 }
 

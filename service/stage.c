@@ -5,6 +5,7 @@
  *   become        where it is there: the user's number, its group's, 1 where ports below 1024 are
  *                 to be bound or 0, and its groups, in one line
  *   starts-ready  where it is there: the program does not say that it is ready
+ *   talks         where it is there: the log gets the program's standard output, too
  *
  * and executes the program, which from then on dies with its supervisor: one that lived on would
  * hold the camera, the ring's lock or the port against the one that the next supervisor starts. */
@@ -55,7 +56,8 @@ static _Noreturn void fail(int status, const char *what, const char *why)
 static void open_log(void)
 {
     int fd = open("stderr", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0 || dup2(fd, STDERR_FILENO) < 0)
+    if (fd < 0 || dup2(fd, STDERR_FILENO) < 0 ||
+        (access("talks", F_OK) == 0 && dup2(fd, STDOUT_FILENO) < 0))
         fail(EXIT_AGAIN, "stderr", strerror(errno));
 }
 

@@ -27,10 +27,14 @@ static int parse(const uint8_t *data, size_t size, struct http_request *req)
         memcpy(copy, data, size);
     int got = http_parse(copy, size, req);
     if (got > 0) {
-        assert(req->target.len && req->target.p[0] == '/');
+        int all = req->method == HTTP_OPTIONS && req->target.len == 1 && *req->target.p == '*';
+        assert(all || (req->target.len && req->target.p[0] == '/'));
+        rebase(&req->name, copy, data, size);
         rebase(&req->target, copy, data, size);
         rebase(&req->host, copy, data, size);
         rebase(&req->authorization, copy, data, size);
+        rebase(&req->agent, copy, data, size);
+        rebase(&req->referer, copy, data, size);
     }
     free(copy);
     return got;

@@ -5,6 +5,7 @@ KILLS: how many processes are killed, one after the other, in random order (defa
 """
 import os
 import random
+import re
 import shutil
 import signal
 import statistics
@@ -305,6 +306,28 @@ def flood():
     a.remove()
 
 
+def logged():
+    """log = yes: a line for each request, where the rest of the log is; and none without it, once that is said."""
+    a = Appliance("log = yes\n" + CAMERA)
+    s, (status, _, _) = a.request("/still.mp4?first")
+    s.close()
+    line = r'^web: 127\.0\.0\.1 - - \[[^]]+\] "GET /still\.mp4\?%s HTTP/1\.1" 200 \d+ "-" "-" \d+\.\d{3} -$'
+    ok(status == 200 and wait_for(lambda: re.search(line % "first", a.said(), re.M)), "log = yes: a request is in the log")
+    with open(a.conf, encoding="utf-8") as f:
+        text = f.read()
+    with open(a.conf, "w", encoding="utf-8") as f:
+        f.write(text.replace("log = yes", "log = no"))
+    web = a.pid("fanout")
+    a.process.send_signal(signal.SIGHUP)
+    ok(wait_for(lambda: a.pid("fanout") not in (web, None), 10), "log = no: the web server starts anew")
+    s, (status, _, _) = a.request("/still.mp4?second")
+    s.close()
+    time.sleep(0.5)
+    ok(status == 200 and "second" not in a.said(), "and logs nothing any more")
+    ok(a.stop() == 0, "all ends")
+    a.remove()
+
+
 def changed():
     """SIGHUP: only what is other than before is touched."""
     def conf(a, text):
@@ -410,7 +433,7 @@ def usage():
        all(line.startswith("fmp4streamer: " + w) for line, w in zip(lines, want)), f"check says every mistake: {lines}")
 
 
-parts = [usage, tree, verbs, changed, unreadable, together, full, kills, root_killed, failing, forking, unread, data_only, flood]
+parts = [usage, tree, verbs, changed, unreadable, together, full, kills, root_killed, failing, forking, unread, data_only, flood, logged]
 if not shutil.which("s6-svscan"):
     sys.exit("s6 is not installed")
 for part in parts:

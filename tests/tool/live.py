@@ -74,7 +74,8 @@ def wait_for(what, seconds=5):
 class Server:
     """fanout on a free port. source: "camera", a file descriptor, or a list of a program's arguments;
     shell: what a shell does before it becomes fanout."""
-    def __init__(self, *args, source="camera", www=WWW, camera=(), env=None, shell="", record=None):
+    def __init__(self, *args, source="camera", www=WWW, camera=(), env=None, shell="", record=None,
+                 stdout=None):
         self.port = free_port()
         self.error = tempfile.TemporaryFile()
         self.feeders = []
@@ -94,7 +95,7 @@ class Server:
         ready, told = os.pipe()
         self.process = subprocess.Popen(
             [*os.environ.get("RUNNER", "").split(), "/bin/sh", "-c", shell + '\nexec "$@"', "sh", FANOUT, "-l", f"127.0.0.1:{self.port}", *(["-w", www] if www else []),
-             "-d", str(told), *args], stdin=stdin, stderr=self.error, pass_fds=(told,), env=env)
+             "-d", str(told), *args], stdin=stdin, stdout=stdout, stderr=self.error, pass_fds=(told,), env=env)
         os.close(told)
         self.ready = os.read(ready, 10)
         os.close(ready)

@@ -145,11 +145,11 @@ static void test_server(void)
 {
     ok(planned("[server]\nport = 80\nhttps_port = 443\nkeyfile = /k y\ncertfile = /c\n"
                "redirect = yes\nproxy_port = 9001\nusers = /etc/u\nwww = /srv/w\n"
-               "max_viewers = 10\nmax_per_address = 4\n"),
+               "max_viewers = 10\nmax_per_address = 4\nlog = On\n"),
        "all keys of [server]");
     ok(is("web",
           "fanout|-d|3|-l|80|-P|9001|-r|443|-w|/srv/w|-w|/pages|-w|/www|-u|/etc/u|-a|4|-m|10|"
-          "cam0"),
+          "-L|cam0"),
        "the web server");
     ok(is("tls", "env|GLIBC_TUNABLES=glibc.malloc.mmap_max=0|stunnel|/run/stunnel.conf"), "HTTPS");
     ok(plan.service[2].binds && plan.service[3].binds && !plan.service[0].binds &&
@@ -163,7 +163,11 @@ static void test_server(void)
     ok(planned("[server]\nproxy_port = 8002\n") && plan.count == 3 &&
            strstr(runs("web"), "|-P|8002|"),
        "a front end of somebody else's");
-    ok(planned("") && !strstr(runs("web"), "-P") && !strstr(runs("web"), "-u"), "none of it");
+    ok(planned("") && !strstr(runs("web"), "-P") && !strstr(runs("web"), "-u") &&
+           !strstr(runs("web"), "-L") && plan.service[2].talks && !plan.service[0].talks,
+       "none of it");
+    ok(mistaken("[server]\nlog = maybe\n", 2, "yes or no"), "log");
+    ok(mistaken("[server]\nlog =\n", 2, "yes or no"), "log, and nothing");
     ok(mistaken("[server]\nkeyfile = /k\n", 1, "both"), "a key without a certificate");
     ok(mistaken("[server]\ncertfile = /c\n", 1, "both"), "a certificate without a key");
     ok(mistaken("[server]\ncertfile = c\nkeyfile = /k\n", 2, "from / on") ||

@@ -40,6 +40,8 @@ static const struct {
     {"POST /x HTTP/1.1" END, "/x", {.method = HTTP_OTHER, .minor = 1, .keep_alive = 1}},
     {"get /x HTTP/1.1" END, "/x", {.method = HTTP_OTHER, .minor = 1, .keep_alive = 1}},
     {"GETS /x HTTP/1.1" END, "/x", {.method = HTTP_OTHER, .minor = 1, .keep_alive = 1}},
+    {"OPTIONS /x HTTP/1.1" END, "/x", {.method = HTTP_OPTIONS, .minor = 1, .keep_alive = 1}},
+    {"OPTIONS * HTTP/1.1" END, "/", {.method = HTTP_OPTIONS, .minor = 1, .keep_alive = 1}},
     {"GET / HTTP/1.1\r\nConnection: close" END, "/", {.minor = 1}},
     {"GET / HTTP/1.1\r\nCONNECTION:\tx , Close " END, "/", {.minor = 1}},
     {"GET / HTTP/1.1\r\nConnection: closed" END, "/", {.minor = 1, .keep_alive = 1}},
@@ -115,6 +117,9 @@ static const char *const bad[] = {
     "GET /  HTTP/1.1" END,
     "GET / HTTP/1.1 " END,
     "GET /" END,
+    "GET * HTTP/1.1" END,
+    "OPTIONS *x HTTP/1.1" END,
+    "OPTIONS ** HTTP/1.1" END,
     "GET / HTTP/2.0" END,
     "GET / HTTP/1.2" END,
     "GET / HTTP/1.10" END,
@@ -237,14 +242,18 @@ static int is_text(struct http_span span, const char *want)
 static void spans(void)
 {
     static const struct {
-        const char *head, *target, *host, *authorization;
+        const char *head, *target, *host, *authorization, *name, *agent, *referer;
     } table[] = {
-        {"GET / HTTP/1.1" END, "/", NULL, NULL},
+        {"GET / HTTP/1.1" END, "/", NULL, NULL, "GET", NULL, NULL},
+        {"PROPFIND /x HTTP/1.1\r\nuser-agent: a \"b\" \r\nReferer:\r\nX-Referer: y" END, "/x", NULL,
+         NULL, "PROPFIND", "a \"b\"", ""},
+        {"OPTIONS * HTTP/1.1\r\nReferer: http://x/" END, "*", NULL, NULL, "OPTIONS", NULL,
+         "http://x/"},
         {"\r\nGET /a%20b?c=%2e&d HTTP/1.1\r\nHost: [::1]:8000\r\nAuthorization:  Basic YTpi \t" END,
-         "/a%20b?c=%2e&d", "[::1]:8000", "Basic YTpi"},
-        {"GET /? HTTP/1.0\nauthorization:x\nhOST:\n\n", "/?", "", "x"},
-        {"GET /x HTTP/1.1\r\nX-Host: a\r\nProxy-Authorization: b\r\nHost2: c" END, "/x", NULL,
-         NULL},
+         "/a%20b?c=%2e&d", "[::1]:8000", "Basic YTpi", "GET", NULL, NULL},
+        {"GET /? HTTP/1.0\nauthorization:x\nhOST:\n\n", "/?", "", "x", "GET", NULL, NULL},
+        {"GET /x HTTP/1.1\r\nX-Host: a\r\nProxy-Authorization: b\r\nHost2: c" END, "/x", NULL, NULL,
+         "GET", NULL, NULL},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct http_request req;
@@ -252,8 +261,10 @@ static void spans(void)
         int got = parse_at_edge(table[i].head, len, &req);
         ok(got == (int)len && is_text(req.target, table[i].target) &&
                is_text(req.host, table[i].host) &&
-               is_text(req.authorization, table[i].authorization),
-           "target, host and authorization: %s", label(table[i].head));
+               is_text(req.authorization, table[i].authorization) &&
+               is_text(req.name, table[i].name) && is_text(req.agent, table[i].agent) &&
+               is_text(req.referer, table[i].referer),
+           "its parts: %s", label(table[i].head));
     }
 }
 
