@@ -13,6 +13,7 @@
 #   make bench-fan             of these, what viewers cost
 #   make bench-tls             what TLS costs in front of fanout
 #   make bench-hls             what HLS segments cost, beside nginx
+#   make lab [LAB="plain far"] what browsers make of stream.mp4: see tests/browser/lab -l; root's
 #   make players [TIME=120]    HLS in browsers and players of all kinds
 #   make stress TIME=60        a ring's writer flat out and 16 readers
 #   make soak TIME=900         the appliance under a killer
@@ -134,6 +135,9 @@ guest-debian: guest deb
 players: all
 	BUILD=$(BUILD) tests/players/run -n $(if $(filter file,$(origin TIME)),120,$(TIME)) $(PLAYERS)
 
+lab: all
+	BUILD=$(BUILD) tests/browser/lab -n 5 $(LAB)
+
 stress: $(BUILD)/bench/ringstress
 	$< $(TIME)
 
@@ -195,4 +199,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/fuzz/*/*.d)
-.PHONY: all built tools units unit test bench bench-fan bench-hls bench-tls fuzz guest guest-debian players stress lint install deb deb-root clean
+.PHONY: all built tools units unit test bench bench-fan bench-hls bench-tls fuzz guest guest-debian lab players stress lint install deb deb-root clean

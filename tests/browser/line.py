@@ -1,19 +1,8 @@
-"""A network between a browser and a server on this machine: a relay of TCP that has a delay, jitter, a rate and
-stalls. What it holds is bounded, as what is on its way in a network is; what is more stays with the server.
-
-It ends TCP on both sides: there is no loss, no slow start, and no head of line but its own order.
-"""
-import collections
-import random
-import selectors
+"""A relay of TCP that adds ticks to every decode time of a live stream, as if it had been running for so long."""
 import socket
 import threading
-import time
 
-ROOM = 256 << 10  # bytes on their way in one direction
-TAKEN = 64 << 10  # at a time
-SOCKET_ROOM = 32 << 10  # of the relay's own socket buffers, so that they hide nothing
-TICK = 0.002
+TAKEN = 64 << 10  # bytes at a time
 
 
 class Shift:
@@ -49,152 +38,36 @@ class Shift:
         return out
 
 
-class Way:
-    """One direction of one connection."""
-
-    def __init__(self, line, source, sink, shift=None):
-        self.line, self.source, self.sink, self.shift = line, source, sink, shift
-        self.pieces = collections.deque()  # (when due, bytes)
-        self.held, self.last, self.ended, self.over = 0, 0.0, False, False
-
-    def take(self, now):
-        while not self.ended and self.held < ROOM:
-            try:
-                data = self.source.recv(min(TAKEN, ROOM - self.held))
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if not data:
-                self.ended = True
-                return
-            if self.shift:
-                data = self.shift.feed(data)
-            # What is behind does not overtake.
-            self.last = max(self.last, now + self.line.lag())
-            self.pieces.append((self.last, data))
-            self.held += len(data)
-
-    def give(self, now):
-        while self.pieces and self.pieces[0][0] <= now:
-            due, data = self.pieces[0]
-            allowed = self.line.allowance(now)
-            if not allowed:
-                return
-            try:
-                sent = self.sink.send(data[:allowed])
-            except BlockingIOError:
-                return
-            except OSError:
-                self.ended = self.over = True
-                self.pieces.clear()
-                return
-            self.line.spend(sent)
-            self.held -= sent
-            if sent < len(data):
-                self.pieces[0] = (due, data[sent:])
-            else:
-                self.pieces.popleft()
-        if self.ended and not self.pieces and not self.over:
-            self.over = True
-            try:
-                self.sink.shutdown(socket.SHUT_WR)
-            except OSError:
-                pass
-
-
 class Line:
-    """Listens on a port of the kernel's choice; Line.port. Times in seconds, the rate in bits a second.
+    """Listens on a port of the kernel's choice, Line.port."""
 
-    delay: one way. jitter: up to so much more, evenly. hiccup: one piece in a hundred so much later.
-    shift: ticks that are added to each time in a live stream.
-    """
-
-    def __init__(self, server_port, delay=0.0, jitter=0.0, hiccup=0.0, rate=0, shift=0):
-        self.server_port, self.shift = server_port, shift
-        self.delay, self.jitter, self.hiccup, self.rate = delay, jitter, hiccup, rate
-        self.stalled_until = 0.0
-        self.budget, self.at = 0.0, time.monotonic()
-        self.random = random.Random(1)
+    def __init__(self, server, shift):
+        self.server, self.shift = server, shift
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listener.setblocking(False)
         self.port = self.listener.getsockname()[1]
-        self.selector = selectors.DefaultSelector()
-        self.selector.register(self.listener, selectors.EVENT_READ, None)
-        self.pairs = []  # (way, way)
-        self.ending = False
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
-
-    def lag(self):
-        late = self.hiccup if self.hiccup and self.random.random() < 0.01 else 0.0
-        return self.delay + self.random.uniform(0, self.jitter) + late
-
-    def allowance(self, now):
-        if now < self.stalled_until:
-            return 0
-        if not self.rate:
-            return TAKEN
-        self.budget = min(self.budget + (now - self.at) * self.rate / 8, self.rate / 8 * 0.05)
-        self.at = now
-        return int(self.budget)
-
-    def spend(self, sent):
-        self.budget -= sent
-
-    def stall(self, seconds):
-        """From now on nothing arrives for so long."""
-        self.stalled_until = time.monotonic() + seconds
-
-    def close(self):
-        self.ending = True
-        self.thread.join(5)
+        threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(self.server)
+            for s in near, far:
+                s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=self.carry, args=(near, far, lambda data: data), daemon=True).start()
+            threading.Thread(target=self.carry, args=(far, near, Shift(self.shift).feed), daemon=True).start()
+
+    @staticmethod
+    def carry(source, sink, change):
         try:
-            near, _ = self.listener.accept()
-        except BlockingIOError:
-            return
-        far = socket.socket()
-        far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_ROOM)
-        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_ROOM)
-        try:
-            far.connect(("127.0.0.1", self.server_port))
+            while data := source.recv(TAKEN):
+                sink.sendall(change(data))
+            sink.shutdown(socket.SHUT_WR)
         except OSError:
-            near.close()
-            return
-        for s in near, far:
-            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            s.setblocking(False)
-            self.selector.register(s, selectors.EVENT_READ, s)
-        shift = Shift(self.shift) if self.shift else None
-        self.pairs.append((Way(self, far, near, shift), Way(self, near, far)))
+            source.close()
+            sink.close()
 
-    def run(self):
-        """Waits for something to come; while something is on its way, looks every TICK."""
-        while not self.ending:
-            busy = any(w.pieces for pair in self.pairs for w in pair)
-            full = {w.source for pair in self.pairs for w in pair if w.ended or w.held >= ROOM}
-            if busy and full:
-                time.sleep(TICK)
-            else:
-                for key, _ in self.selector.select(TICK if busy else 0.1):
-                    if key.data is None:
-                        self.accept()
-            now = time.monotonic()
-            for pair in self.pairs:
-                for way in pair:
-                    way.take(now)
-                    way.give(now)
-            for pair in [p for p in self.pairs if p[0].over or (p[0].ended and p[1].ended)]:
-                self.drop(pair)
-        for pair in list(self.pairs):
-            self.drop(pair)
-        self.selector.close()
+    def close(self):
         self.listener.close()
-
-    def drop(self, pair):
-        self.pairs.remove(pair)
-        for way in pair:
-            self.selector.unregister(way.source)
-            way.source.close()
