@@ -391,7 +391,8 @@ void conn_sweep(struct server *s)
         } else if (c->state == CONN_WAIT && age > LIMIT_SEGMENT_MS) {
             c->waited = 1;
             hls_retry(s, c);
-        } else if (((c->state == CONN_VIEWER && c->blocked) || c->state == CONN_BODY) &&
+        } else if (((c->state == CONN_VIEWER && (c->blocked || c->stalled)) ||
+                    c->state == CONN_BODY) &&
                    age > LIMIT_STUCK_MS) {
             c->why = CLOSE_STUCK;
             cut_off(s, c);

@@ -32,10 +32,10 @@ static void pass_time(struct elastic *e, int64_t now)
 }
 
 /* Nothing was sent for longer than there may have been media: a clock that stopped goes on only
- * when some frames have come. duration: of one. */
-static void end_silence(struct elastic *e, int64_t duration)
+ * when some frames have come, of which there are `count` now. duration: of one. */
+static void end_silence(struct elastic *e, uint64_t count, int64_t duration)
 {
-    int64_t waited = ELASTIC_RESUME * duration;
+    int64_t waited = count < ELASTIC_RESUME ? (ELASTIC_RESUME - (int64_t)count) * duration : 0;
     if (!e->runs && e->lead == 0 && e->at - e->sent > 2 * duration && e->most < waited)
         e->most = waited;
 }
@@ -70,13 +70,18 @@ static enum elastic_do send(struct elastic *e, const struct ring *r, uint64_t i,
     return ELASTIC_SEND;
 }
 
-/* Finds the last ELASTIC_START of unbroken media: *from, and the keyframe it takes to decode it,
+static int64_t start_of(const struct elastic *e)
+{
+    return e->runs ? ELASTIC_START_RUNS : ELASTIC_START;
+}
+
+/* Finds the last start_of(e) of unbroken media: *from, and the keyframe it takes to decode it,
  * *key. Returns -1 when there is none, or it would be too much. */
 static int history(const struct elastic *e, const struct ring *r, uint64_t head, uint64_t *from,
                    uint64_t *key)
 {
     struct ring_frag f, newer = {0};
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, lead_in = e->runs ? ELASTIC_LEAD_IN_RUNS : ELASTIC_LEAD_IN;
     int64_t media = 0;
     *from = 0;
     for (uint64_t i = head; i-- > 0;) {
@@ -85,18 +90,29 @@ static int history(const struct elastic *e, const struct ring *r, uint64_t head,
         if (i + 1 < head && (f.epoch != newer.epoch || f.dts + f.duration != newer.dts))
             return -1;
         bytes += f.size;
-        if (bytes > ELASTIC_HISTORY_BYTES || (*from && *from - i > ELASTIC_LEAD_IN))
+        if (bytes > ELASTIC_HISTORY_BYTES || (*from && *from - i > lead_in))
             return -1;
         if (!*from)
             media += to_us(e, f.duration);
-        if (media >= ELASTIC_START && !*from)
+        if (media >= start_of(e) && !*from)
             *from = i;
         *key = i;
-        if (media >= ELASTIC_START && (f.flags & RING_SYNC))
+        if (media >= start_of(e) && (f.flags & RING_SYNC))
             return 0;
         newer = f;
     }
     return -1;
+}
+
+static void set_target(struct elastic *e, int64_t frame)
+{
+    e->target = ELASTIC_TARGET_FRAMES * frame + ELASTIC_TARGET_MORE;
+    if (e->target > ELASTIC_TARGET_MAX)
+        e->target = ELASTIC_TARGET_MAX;
+    if (e->target < ELASTIC_TARGET)
+        e->target = ELASTIC_TARGET;
+    if (e->runs)
+        e->target -= ELASTIC_BEGINS;
 }
 
 static void join(struct elastic *e, const struct ring *r)
@@ -111,13 +127,16 @@ static void join(struct elastic *e, const struct ring *r)
     if (!timescale)
         return;
     e->timescale = timescale;
+    set_target(e, to_us(e, f.duration) / f.samples);
     if (history(e, r, head, &e->from, &e->next) == 0) {
         e->mode = ELASTIC_HISTORY;
         e->until = head;
+        e->left =
+            head - e->next < ELASTIC_PACKETS ? ELASTIC_PACKETS - (unsigned)(head - e->next) : 0;
     } else {
         e->mode = ELASTIC_STILLNESS;
         e->next = (uint64_t)key;
-        e->left = ELASTIC_STILLS;
+        e->left = (unsigned)(start_of(e) / ELASTIC_STILL);
     }
 }
 
@@ -137,7 +156,7 @@ static void begin_burst(struct elastic *e, const struct ring *r, int64_t at_leas
 /* After a gap: not longer than the frames are, not shorter than a decoder takes. */
 static int64_t catch_up(const struct elastic *e, uint64_t count, int64_t duration)
 {
-    int64_t us = (ELASTIC_TARGET - e->lead) / (int64_t)count;
+    int64_t us = (e->target - e->lead) / (int64_t)count;
     if (us > duration)
         us = duration;
     return us < ELASTIC_SQUEEZED ? ELASTIC_SQUEEZED : us;
@@ -148,10 +167,9 @@ static void restart(struct elastic *e, const struct ring *r)
     struct ring_frag f;
     begin_burst(e, r, ELASTIC_SQUEEZED);
     if (e->mode == ELASTIC_BURST && ring_get(r, e->next, &f) == 0) {
-        end_silence(e, to_us(e, f.duration));
+        end_silence(e, e->until - e->next, to_us(e, f.duration));
         e->squeezed = catch_up(e, e->until - e->next, to_us(e, f.duration));
     }
-    e->jumps++;
 }
 
 /* Comes more slowly than it is watched: what is left of it would only be late. */
@@ -163,9 +181,9 @@ static int is_dry(const struct elastic *e, int64_t now)
 
 static int64_t steer(const struct elastic *e, int64_t duration)
 {
-    if (e->most > ELASTIC_TARGET + ELASTIC_SLACK)
+    if (e->most > e->target + ELASTIC_SLACK)
         return duration * 7 / 10;
-    if (e->most < ELASTIC_TARGET - ELASTIC_SLACK)
+    if (e->most < e->target - ELASTIC_SLACK)
         return duration * 21 / 20;
     return duration;
 }
@@ -199,69 +217,154 @@ static enum elastic_do live(struct elastic *e, const struct ring *r, struct elas
     int64_t backlog = newest.dts >= f.dts ? to_us(e, newest.dts - f.dts) : ELASTIC_BACKLOG + 1;
     if (lost || backlog > ELASTIC_BACKLOG) {
         restart(e, r);
+        e->jumps++;
         return ELASTIC_WAIT;
     }
     open_hole(e);
-    end_silence(e, duration);
+    end_silence(e, 1, duration);
+    set_target(e, duration / f.samples);
     measure(e, &f, duration);
-    if (!e->runs && e->rate < ELASTIC_PAD_RATE && ++e->unpadded >= ELASTIC_PAD_FRAMES)
+    e->unpadded += duration;
+    if (!e->runs && e->rate < ELASTIC_PAD_RATE && e->unpadded >= ELASTIC_PAD_EVERY)
         e->pad = 1;
     return send(e, r, e->next++, steer(e, duration), step);
+}
+
+/* Without what was on its way a clock has stopped, unless its lead was longer. It plays that, and
+ * stops again: then its lead is known. */
+void elastic_delivered(struct elastic *e, int64_t now, int64_t media)
+{
+    pass_time(e, now);
+    if (e->runs || e->lead >= media)
+        return;
+    e->lead = e->most = media;
+    if (e->mode == ELASTIC_LIVE) {
+        e->mode = ELASTIC_HOLD;
+        e->hold = now + media + ELASTIC_RUN_DRY_AGAIN;
+        e->knocks = 0;
+        e->knock = now + ELASTIC_TICK_EVERY;
+        e->jumps++;
+    }
+}
+
+static void begin_hold(struct elastic *e, int64_t now)
+{
+    e->mode = ELASTIC_HOLD;
+    e->hold = now + e->lead + (e->runs ? -e->target : ELASTIC_RUN_DRY);
+    e->knocks = e->runs ? ELASTIC_KNOCKS_RUNS : ELASTIC_KNOCKS;
+    e->knock = now;
+}
+
+void elastic_arrived(struct elastic *e, int64_t now, int relayed)
+{
+    int64_t took = now - e->joined;
+    e->lead = e->most = to_us(e, e->tfdt) - (e->runs ? took * 3 / 5 : 0);
+    e->at = now;
+    begin_hold(e, now);
+    if (relayed && !e->runs) /* the longer that took, the longer will what is held */
+        e->hold += took / 2;
+}
+
+static enum elastic_do past(struct elastic *e, const struct ring *r, int64_t now,
+                            struct elastic_step *step)
+{
+    struct ring_frag f;
+    if (ring_get(r, e->next, &f) < 0)
+        return ELASTIC_LOST;
+    if (e->left) {
+        e->left--;
+        return send(e, r, e->next, ELASTIC_SQUEEZED, step);
+    }
+    int64_t us = e->next < e->from ? ELASTIC_SQUEEZED : to_us(e, f.duration);
+    enum elastic_do what = send(e, r, e->next++, us, step);
+    if (e->next == e->until)
+        begin_hold(e, now);
+    return what;
+}
+
+static enum elastic_do still(struct elastic *e, const struct ring *r, int64_t now,
+                             struct elastic_step *step)
+{
+    enum elastic_do what = send(e, r, e->next, ELASTIC_STILL, step);
+    if (--e->left == 0)
+        begin_hold(e, now);
+    return what;
+}
+
+/* ELASTIC_WAIT is also the answer when it is over. */
+static enum elastic_do hold(struct elastic *e, const struct ring *r, int64_t now, int64_t *due)
+{
+    if (now >= e->hold) {
+        if (e->runs)
+            begin_burst(e, r, ELASTIC_SQUEEZED);
+        else
+            restart(e, r);
+        return ELASTIC_WAIT;
+    }
+    if (now >= e->knock && e->knocks) {
+        e->knocks--;
+        e->knock = now + ELASTIC_KNOCK_EVERY;
+        e->blocks = ELASTIC_KNOCK_BLOCKS;
+        return ELASTIC_PAD;
+    }
+    if (now >= e->knock) {
+        e->knock = now + ELASTIC_TICK_EVERY;
+        return ELASTIC_TICK;
+    }
+    *due = e->knock < e->hold ? e->knock : e->hold;
+    return ELASTIC_WAIT;
+}
+
+static enum elastic_do burst(struct elastic *e, const struct ring *r, struct elastic_step *step)
+{
+    /* The network took so long that there is a newer keyframe. */
+    if (ring_last_key(r) > (int64_t)e->next) {
+        restart(e, r);
+        e->jumps++;
+    }
+    if (e->next == e->until - 1) {
+        e->mode = ELASTIC_LIVE;
+        e->pad = 1;
+    }
+    return send(e, r, e->next++, e->squeezed, step);
 }
 
 enum elastic_do elastic_next(struct elastic *e, const struct ring *r, int64_t now,
                              struct elastic_step *step, int64_t *due)
 {
-    struct ring_frag f;
-    int squeezed;
     *due = INT64_MAX;
     pass_time(e, now);
+    e->blocks = 0;
     if (e->pad) {
         e->pad = 0;
         e->unpadded = 0;
         return ELASTIC_PAD;
     }
-    if (is_dry(e, now))
+    if (is_dry(e, now)) {
         restart(e, r);
-    switch (e->mode) {
-    case ELASTIC_EMPTY:
+        e->jumps++;
+    }
+    if (e->mode == ELASTIC_EMPTY) {
         join(e, r);
         e->joined = now;
-        return e->mode == ELASTIC_EMPTY ? ELASTIC_WAIT : elastic_next(e, r, now, step, due);
+    }
+    if (e->mode == ELASTIC_HOLD) {
+        enum elastic_do what = hold(e, r, now, due);
+        if (e->mode == ELASTIC_HOLD)
+            return what;
+    }
+    switch (e->mode) {
+    case ELASTIC_EMPTY:
+        return ELASTIC_WAIT;
     case ELASTIC_HISTORY:
-        if (e->next == e->until - 1) {
-            e->mode = ELASTIC_HOLD;
-            e->pad = 1;
-        }
-        if (ring_get(r, e->next, &f) < 0)
-            return ELASTIC_LOST;
-        squeezed = e->next < e->from;
-        return send(e, r, e->next++, squeezed ? ELASTIC_SQUEEZED : to_us(e, f.duration), step);
+        return past(e, r, now, step);
     case ELASTIC_STILLNESS:
-        if (--e->left == 0) {
-            e->mode = ELASTIC_HOLD;
-            e->pad = 1;
-        }
-        return send(e, r, e->next, ELASTIC_STILL, step);
-    case ELASTIC_HOLD:
-        *due = now + e->lead - ELASTIC_TARGET - 20000;
-        if (*due > now)
-            return ELASTIC_WAIT;
-        begin_burst(e, r, ELASTIC_SQUEEZED);
-        return elastic_next(e, r, now, step, due);
+        return still(e, r, now, step);
     case ELASTIC_BURST:
-        /* The network took so long that there is a newer keyframe. */
-        if (ring_last_key(r) > (int64_t)e->next)
-            restart(e, r);
-        if (e->next == e->until - 1) {
-            e->mode = ELASTIC_LIVE;
-            e->pad = 1;
-        }
-        return send(e, r, e->next++, e->squeezed, step);
+        return burst(e, r, step);
     default:
         break;
     }
     enum elastic_do what = live(e, r, step, due);
-    return what == ELASTIC_WAIT && e->mode == ELASTIC_BURST ? elastic_next(e, r, now, step, due)
-                                                            : what;
+    return what == ELASTIC_WAIT && e->mode == ELASTIC_BURST ? burst(e, r, step) : what;
 }

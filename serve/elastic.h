@@ -6,15 +6,21 @@
  * a little longer fill it, and after a disturbance what is too old is left out. No script, no seek,
  * one response. What a policy has to know is each viewer's lead: media sent less time gone by.
  *
- *   JOIN    history: the last 3.2 s at their own durations, as browsers begin to play only on
+ *   JOIN    history: the last seconds at their own durations, as browsers begin to play only on
  *           seconds of media; in front of them, in next to no media time, what it takes to decode
  *           them, from a keyframe on. Where there is no history yet, or the keyframe lies too far
- *           back: a still, the newest keyframe again and again. Pad.
- *   HOLD    nothing, until the viewer has played down to the target.
- *   BURST   the newest group of pictures so far, squeezed into next to no media time. Pad.
+ *           back: a still, the newest keyframe again and again.
+ *   HOLD    paddings, since a browser also waits for bytes it need not decode yet; then nothing,
+ *           until the viewer has played down to the target. A clock that stops is left to run dry
+ *           a little: when it began is not known before, and from then on its lead is.
+ *   BURST   the newest group of pictures so far, squeezed into next to no media time, or into the
+ *           target. Pad.
  *   LIVE    every fragment as it comes; its duration steers the lead to the target.
  *   a gap   in sending (a slow network, a source that paused) leaves a backlog: what lies before
  *           the newest keyframe is left out, the rest is squeezed into the wanted lead: BURST.
+ *   a stall of the network, which has some media on its way yet: HOLD until that is played, BURST.
+ *
+ * What browsers made of it is in elastic.md.
  *
  * A clock that runs on through an underrun (Firefox) needs the hole in its timeline left open; one
  * that stops (Chromium, WebKit) needs it closed. When the second kind stopped, and when it went on,
@@ -30,20 +36,41 @@
 
 #include "serve/ring.h"
 
+/* Microseconds, unless it says otherwise. */
 enum {
-    ELASTIC_TARGET = 300000, /* the lead to settle at */
+    /* The lead to settle at: this, or of few pictures a second some frames, as one that is late
+     * must not be waited for. */
+    ELASTIC_TARGET = 300000,
+    ELASTIC_TARGET_FRAMES = 2,    /* frames, */
+    ELASTIC_TARGET_MORE = 100000, /* and so much */
+    ELASTIC_TARGET_MAX = 1000000,
+    ELASTIC_BEGINS = 100000, /* a clock that runs begins this long after the request, or later */
     ELASTIC_SLACK = 50000,   /* this far off it nothing is done */
-    ELASTIC_START = 3200000, /* media a browser may want before it plays */
-    ELASTIC_LEAD_IN = 320,   /* fragments in front of it, from a keyframe on; else a still */
-    ELASTIC_HISTORY_BYTES = 4 << 20, /* both together */
-    ELASTIC_DRY = 1000000, /* for so long a history may arrive more slowly than it is watched */
-    ELASTIC_STILLS = 32,
-    ELASTIC_STILL = 100000, /* each */
-    ELASTIC_SQUEEZED = 1000,
-    ELASTIC_RESUME = 7,        /* frames a browser waits for, at most, before it goes on */
-    ELASTIC_BACKLOG = 250000,  /* more than this unsent is a gap, not jitter */
-    ELASTIC_PAD_BYTES = 32768, /* the block Chromium reads in */
-    ELASTIC_PAD_FRAMES = 5,
+    /* Joining. Chromium's demuxer takes two seconds of media, and play begins when 48 KiB more
+     * than it took have come; what it plays is known after some packets. Firefox begins when it has
+     * a second's worth of bytes left. */
+    ELASTIC_START = 2400000,      /* media for a clock that stops */
+    ELASTIC_START_RUNS = 1600000, /* and for one that runs */
+    ELASTIC_PACKETS = 24,         /* fragments at least; the keyframe more than once */
+    ELASTIC_LEAD_IN = 320,        /* fragments in front of it, from a keyframe on; else a still */
+    ELASTIC_LEAD_IN_RUNS = 60, /* the same where a clock runs: it would begin late, and stay so */
+    ELASTIC_HISTORY_BYTES = 4 << 20, /* bytes of both together */
+    ELASTIC_DRY = 1000000,       /* a history may so long arrive more slowly than it is watched */
+    ELASTIC_STILL = 100000,      /* each */
+    ELASTIC_KNOCKS = 10,         /* paddings of ELASTIC_KNOCK_BLOCKS, and up to one more, */
+    ELASTIC_KNOCKS_RUNS = 3,     /* of fewer where a clock runs, */
+    ELASTIC_KNOCK_EVERY = 30000, /* so far apart */
+    ELASTIC_KNOCK_BLOCKS = 3,
+    ELASTIC_RUN_DRY = 250000, /* so long after it would stop if it began at once, it has stopped */
+    ELASTIC_TICK_EVERY = 100000, /* TCP closes the window of who is silent for much longer */
+    /* Catching up. */
+    ELASTIC_RUN_DRY_AGAIN = 120000, /* the same after a stall */
+    ELASTIC_SQUEEZED = 1000,        /* a fragment that only has to be decoded */
+    ELASTIC_RESUME = 7,             /* frames a browser waits for, at most, before it goes on */
+    ELASTIC_BACKLOG = 250000,       /* more than this unsent is a gap, not jitter */
+    /* Chromium reads in blocks: what is behind the last whole one it has not seen. */
+    ELASTIC_PAD_BYTES = 32768,     /* bytes of a block */
+    ELASTIC_PAD_EVERY = 160000,    /* media behind it, at most */
     ELASTIC_PAD_RATE = 600000 / 8, /* bytes a second below which LIVE is padded */
 };
 
@@ -60,6 +87,7 @@ struct elastic {
     enum elastic_mode mode;
     int runs;          /* this viewer's clock runs on through an underrun */
     int pad;           /* a padding is due before anything else */
+    int64_t target;    /* for `most` */
     int64_t lead;      /* media sent less time gone by: at least so much, */
     int64_t most;      /* at most so much; the same unless the viewer's clock may have stopped */
     int64_t sent;      /* when the last fragment was */
@@ -69,9 +97,13 @@ struct elastic {
     uint64_t next;     /* number of the next fragment */
     uint64_t from;     /* HISTORY: what lies in front of this one is squeezed */
     uint64_t until;    /* HISTORY, BURST: where it ends */
+    int64_t hold;      /* HOLD: until then */
+    int64_t knock;     /* HOLD: when the next padding, or tick, is due */
+    unsigned knocks;   /* HOLD: how many there are to come */
+    unsigned blocks;   /* of ELASTIC_PAD: so many whole ones more */
     int64_t squeezed;  /* BURST: duration of each fragment */
-    unsigned left;     /* STILLNESS: repetitions to go */
-    unsigned unpadded; /* LIVE: fragments since the last padding */
+    unsigned left;     /* HISTORY, STILLNESS: repetitions of the keyframe to go */
+    int64_t unpadded;  /* LIVE: media since the last padding */
     uint32_t sequence; /* of the last fragment sent */
     uint64_t rate;     /* bytes a second, smoothed */
     uint32_t timescale;
@@ -88,15 +120,26 @@ struct elastic_step {
 enum elastic_do {
     ELASTIC_WAIT, /* for a new fragment, or for the time to come */
     ELASTIC_SEND, /* *step, as a whole */
-    ELASTIC_PAD,  /* a free box up to the next ELASTIC_PAD_BYTES of the body */
+    ELASTIC_PAD,  /* a free box up to the body's next whole block, and e->blocks more of them */
+    ELASTIC_TICK, /* an empty free box */
     ELASTIC_LOST, /* the ring has gone over what was to be sent: end this viewer */
 };
 
 /* A viewer joins at `now`. runs: see above. */
 void elastic_init(struct elastic *e, int64_t now, int runs);
 
-/* What to do for this viewer now. ELASTIC_SEND and ELASTIC_PAD count as done. *due: with
- * ELASTIC_WAIT, when to ask again at the latest, or INT64_MAX. */
+/* In ELASTIC_HOLD: all that was sent has been acknowledged. Play began when enough had arrived, at
+ * the latest now. That bound is safe where a clock stops, as it is left to run dry; where it runs
+ * an earlier one is. relayed: the acknowledgement is a front end's, which may hold some of it yet.
+ */
+void elastic_arrived(struct elastic *e, int64_t now, int relayed);
+
+/* The network had stalled, and nothing was asked for; now it has delivered the last `media` us that
+ * were sent. */
+void elastic_delivered(struct elastic *e, int64_t now, int64_t media);
+
+/* What to do for this viewer now. What is to be sent counts as done. *due: with ELASTIC_WAIT, when
+ * to ask again at the latest, or INT64_MAX. */
 enum elastic_do elastic_next(struct elastic *e, const struct ring *r, int64_t now,
                              struct elastic_step *step, int64_t *due);
 

@@ -58,8 +58,13 @@ struct conn {
     enum viewer_kind kind;
     enum close_reason why; /* it is closed, should it be */
     enum pending pending;
-    int64_t due;          /* us: when to look at this viewer again without a new fragment */
-    int blocked;          /* the kernel took less than all: wait for EPOLLOUT */
+    int64_t due;     /* us: when to look at this viewer again without a new fragment */
+    int blocked;     /* the kernel took less than all: wait for EPOLLOUT */
+    int joined;      /* VIEW_STREAM: what it begins with has arrived */
+    int64_t stalled; /* us of media the network had not delivered when it stalled, or 0 */
+    int64_t mark_at; /* VIEW_STREAM: when the body had `mark` bytes, which are to arrive */
+    uint64_t mark;
+    int64_t lag;          /* us that takes beyond VIEWER_MARK, smoothed */
     int keep_alive;       /* VIEW_STILL: another request may follow */
     int head_only;        /* VIEW_STILL: answer to a HEAD */
     uint32_t epoch;       /* of the init segment sent last */

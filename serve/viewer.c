@@ -3,8 +3,10 @@
  * head in front of it, since one piece costs less to send than two. */
 #include <assert.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -14,10 +16,18 @@
 
 enum {
     KEY_AGE_S = 2, /* a newest keyframe this old is not waited on: another is asked for */
+    BOX_HEAD = 8,  /* bytes */
     IOV_UNIT = 3,
     LIVE_INIT_MAX = RING_INIT_BYTES + 64,
     ANSWER_HEAD_MAX = 512,
-    VIEWER_BYTES_MAX = 1024
+    VIEWER_BYTES_MAX = 1024,
+    MARK_US = 100000,    /* how often a viewer's network is looked at, */
+    STALL_US = 150000,   /* how much later than usual the acknowledgement of that may come */
+    LAG_MAX_US = 600000, /* and what is taken for usual at most */
+    LAG_SMOOTH = 4,
+    JOIN_LOOK_US = 3000,   /* whether a history has arrived is looked at so often */
+    JOIN_MAX_US = 3000000, /* and for so long */
+    LOOK_US = 20000        /* a network that stalls is looked at again */
 };
 
 static_assert(sizeof(struct conn) <= VIEWER_BYTES_MAX, "all the memory a viewer takes");
@@ -28,7 +38,7 @@ static uint8_t scratch[FRAG_HEAD_MAX + 1];
 static const struct camera *scratch_camera; /* whose fragment is in it; NULL: none */
 static uint64_t scratch_pos;
 static uint8_t init_scratch[LIVE_INIT_MAX];
-static const uint8_t zeros[2 * ELASTIC_PAD_BYTES];
+static const uint8_t zeros[(2 + ELASTIC_KNOCK_BLOCKS) * ELASTIC_PAD_BYTES];
 
 /* The fragment's head as this viewer gets it. What lies in front of the moof stays out. */
 static size_t bent_head(struct conn *c)
@@ -196,24 +206,82 @@ static uint32_t pad_length(uint64_t body)
     return left < 8 ? left + ELASTIC_PAD_BYTES : left;
 }
 
+/* What the kernel took, up to its window, is on its way to the viewer as far as sending can tell.
+ * So now and then it is asked how much has been acknowledged; when nothing is for too long the rest
+ * is kept back, to be left out rather than to come late. */
+static int network_stalls(struct conn *c, int64_t now)
+{
+    int unacknowledged = 0;
+    int64_t age = now - c->mark_at;
+    if (!c->stalled && age < MARK_US)
+        return 0;
+    if (ioctl(c->fd, SIOCOUTQ, &unacknowledged) < 0)
+        return 0;
+    if (c->body >= c->mark + (unsigned)unacknowledged) {
+        if (c->stalled)
+            elastic_delivered(&c->elastic, now, c->stalled);
+        else
+            c->lag += ((age < LAG_MAX_US ? age : LAG_MAX_US) - MARK_US - c->lag) / LAG_SMOOTH;
+        c->stalled = 0;
+        c->mark = c->body;
+        c->mark_at = now;
+    } else if (!c->stalled && age > MARK_US + STALL_US + c->lag) {
+        c->stalled = age + MARK_US; /* and what was not acknowledged yet at the mark */
+    }
+    return c->stalled != 0;
+}
+
+/* The history is on its way; play begins when it has come. */
+static int is_joining(struct conn *c, int64_t now)
+{
+    int unacknowledged = 0;
+    if (c->elastic.mode == ELASTIC_BURST || c->elastic.mode == ELASTIC_LIVE)
+        c->joined = 1; /* by another way */
+    if (c->joined || c->elastic.mode != ELASTIC_HOLD)
+        return 0;
+    if (c->mark != c->body) {
+        c->mark = c->body;
+        c->mark_at = now;
+    }
+    if (ioctl(c->fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged &&
+        now - c->mark_at < JOIN_MAX_US)
+        return 1;
+    c->joined = 1;
+    elastic_arrived(&c->elastic, now, c->proxied);
+    return 0;
+}
+
 /* stream.mp4. 1 something is pending, 0 wait, -1 the end. */
 static int next_elastic(struct server *s, struct conn *c, int64_t now, int64_t *due)
 {
     uint32_t jumps = c->elastic.jumps;
-    switch (elastic_next(&c->elastic, &c->camera->ring, now, &c->step, due)) {
+    if (is_joining(c, now)) {
+        *due = now + JOIN_LOOK_US;
+        return 0;
+    }
+    if (c->elastic.mode == ELASTIC_LIVE && network_stalls(c, now)) {
+        *due = now + LOOK_US;
+        return 0;
+    }
+    enum elastic_do what = elastic_next(&c->elastic, &c->camera->ring, now, &c->step, due);
+    counts_of(s, c->camera)->jumps += c->elastic.jumps - jumps;
+    switch (what) {
     case ELASTIC_SEND:
         set_pending(c, PENDING_FRAG);
         break;
     case ELASTIC_PAD:
         set_pending(c, PENDING_PAD);
-        c->pad = pad_length(c->body);
+        c->pad = pad_length(c->body) + c->elastic.blocks * ELASTIC_PAD_BYTES;
+        break;
+    case ELASTIC_TICK:
+        set_pending(c, PENDING_PAD);
+        c->pad = BOX_HEAD;
         break;
     case ELASTIC_WAIT:
         return 0;
     default:
         return -1;
     }
-    counts_of(s, c->camera)->jumps += c->elastic.jumps - jumps;
     return 1;
 }
 
@@ -369,6 +437,10 @@ void viewer_begin(struct server *s, struct conn *c, const struct http_request *r
     c->state = CONN_VIEWER;
     c->pending = PENDING_NONE;
     c->blocked = 0;
+    c->joined = 0;
+    c->stalled = c->lag = 0;
+    c->mark = 0;
+    c->mark_at = now;
     c->keep_alive = kind == VIEW_STILL && req->keep_alive;
     c->head_only = kind == VIEW_STILL && req->method == HTTP_HEAD;
     c->epoch = 0;

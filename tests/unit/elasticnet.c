@@ -1,0 +1,83 @@
+/* The elastic timeline where the network takes its time. */
+#include "tests/unit/elasticrun.h"
+
+/* A history that takes some time to arrive: play begins then. */
+static void arrives(void)
+{
+    for (int runs = 0; runs < 2; runs++)
+        for (int relayed = 0; relayed < 2; relayed++) {
+            camera(30, 30, 500);
+            stall(6 * SECOND);
+            join(runs);
+            pump();
+            stall(600000);
+            elastic_arrived(&e, now, relayed);
+            int64_t until = now + got.media - (runs ? 360000 + target() : -ELASTIC_RUN_DRY) +
+                            (relayed && !runs ? 300000 : 0);
+            unsigned sent = got.sent;
+            while (got.sent == sent && now < until + SECOND)
+                live(1000, 0);
+            ok(llabs(now - until) < 40000 && sound(), "%s, %s: live %d ms after that",
+               runs ? "a clock that runs" : "one that stops", relayed ? "relayed" : "direct",
+               (int)((now - until + got.media) / 1000));
+        }
+}
+
+/* A network that stalls has some media on its way, which a clock that stopped plays when it comes.
+ */
+static void delivered(void)
+{
+    for (int runs = 0; runs < 2; runs++) {
+        camera(30, 30, 500);
+        stall(6 * SECOND);
+        join(runs);
+        live(12 * SECOND, 0);
+        clear();
+        stall(2 * SECOND);
+        elastic_delivered(&e, now, 280000);
+        int64_t due = pump();
+        if (runs) {
+            ok(got.sent && e.mode == ELASTIC_LIVE, "a clock that runs: on at once");
+        } else {
+            ok(!got.sent && !got.pads && due == now + ELASTIC_TICK_EVERY,
+               "one that stops: waits until it has stopped again");
+            live(ELASTIC_RUN_DRY_AGAIN + 270000, 0);
+            ok(!got.sent && got.ticks == 3, "but not in silence");
+            live(60000, 0);
+        }
+        ok(got.last + 2 * SCALE / 30 >= dts && e.jumps == 1 && sound(), "then the newest picture");
+        live(8 * SECOND, 0);
+        ok(sound() && on_target(), "and settles: %d ms", (int)(e.lead / 1000));
+        clear();
+        elastic_delivered(&e, now, 280000);
+        live(SECOND, 0);
+        ok(got.sent >= 29 && e.jumps == 1, "who had not stopped goes on");
+    }
+}
+
+/* A link that takes one fragment now and then. */
+static void slow_link(int history)
+{
+    int64_t worst = 0;
+    camera(30, 30, 10000);
+    stall(history ? 6 * SECOND : SECOND / 2);
+    join(0);
+    struct elastic_step step;
+    int64_t due;
+    for (int i = 0; i < 300; i++) {
+        stall(SECOND / 3); /* one in ten gets through */
+        if (elastic_next(&e, &ring, now, &step, &due) == ELASTIC_SEND && i > 30)
+            worst = (int64_t)(dts - step.frag.dts) > worst ? (int64_t)(dts - step.frag.dts) : worst;
+    }
+    ok(worst < 3 * SCALE, "a tenth of the rate, %s: never more than %d ms behind",
+       history ? "history" : "stills", (int)(worst / 90));
+}
+
+int main(void)
+{
+    arrives();
+    delivered();
+    slow_link(1);
+    slow_link(0);
+    return done();
+}
