@@ -75,33 +75,35 @@ static int64_t start_of(const struct elastic *e)
     return e->runs ? ELASTIC_START_RUNS : ELASTIC_START;
 }
 
-/* Finds the last start_of(e) of unbroken media: *from, and the keyframe it takes to decode it,
- * *key. Returns -1 when there is none, or it would be too much. */
-static int history(const struct elastic *e, const struct ring *r, uint64_t head, uint64_t *from,
-                   uint64_t *key)
+/* Finds the last start_of(e) of unbroken media: e->from, and the keyframe it takes to decode it,
+ * e->next. Returns how many samples that is, or 0 when there is none, or it would be too much. */
+static unsigned history(struct elastic *e, const struct ring *r, uint64_t head)
 {
     struct ring_frag f, newer = {0};
     uint64_t bytes = 0, lead_in = e->runs ? ELASTIC_LEAD_IN_RUNS : ELASTIC_LEAD_IN;
     int64_t media = 0;
-    *from = 0;
+    unsigned samples = 0;
+    e->from = head;
     for (uint64_t i = head; i-- > 0;) {
         if (ring_get(r, i, &f) < 0 || !ring_safe(r, &f))
-            return -1;
-        if (i + 1 < head && (f.epoch != newer.epoch || f.dts + f.duration != newer.dts))
-            return -1;
-        bytes += f.size;
-        if (bytes > ELASTIC_HISTORY_BYTES || (*from && *from - i > lead_in))
-            return -1;
-        if (!*from)
-            media += to_us(e, f.duration);
-        if (media >= start_of(e) && !*from)
-            *from = i;
-        *key = i;
-        if (media >= start_of(e) && (f.flags & RING_SYNC))
             return 0;
+        if (i + 1 < head && (f.epoch != newer.epoch || f.dts + f.duration != newer.dts))
+            return 0;
+        if (media < start_of(e)) {
+            media += to_us(e, f.duration);
+            e->from = i;
+        }
+        bytes += f.size;
+        samples += f.samples;
+        if (bytes > ELASTIC_HISTORY_BYTES || media > ELASTIC_HISTORY_MAX || e->from - i > lead_in)
+            return 0;
+        if (media >= start_of(e) && (f.flags & RING_SYNC)) {
+            e->next = i;
+            return samples;
+        }
         newer = f;
     }
-    return -1;
+    return 0;
 }
 
 static void set_target(struct elastic *e, int64_t frame)
@@ -128,11 +130,11 @@ static void join(struct elastic *e, const struct ring *r)
         return;
     e->timescale = timescale;
     set_target(e, to_us(e, f.duration) / f.samples);
-    if (history(e, r, head, &e->from, &e->next) == 0) {
+    unsigned samples = history(e, r, head);
+    if (samples) {
         e->mode = ELASTIC_HISTORY;
         e->until = head;
-        e->left =
-            head - e->next < ELASTIC_PACKETS ? ELASTIC_PACKETS - (unsigned)(head - e->next) : 0;
+        e->left = samples < ELASTIC_PACKETS ? (ELASTIC_PACKETS - samples) / f.samples : 0;
     } else {
         e->mode = ELASTIC_STILLNESS;
         e->next = (uint64_t)key;

@@ -51,9 +51,10 @@ enum {
      * a second's worth of bytes left. */
     ELASTIC_START = 2400000,      /* media for a clock that stops */
     ELASTIC_START_RUNS = 1600000, /* and for one that runs */
-    ELASTIC_PACKETS = 24,         /* fragments at least; the keyframe more than once */
+    ELASTIC_PACKETS = 24,         /* samples at least; the keyframe more than once */
     ELASTIC_LEAD_IN = 320,        /* fragments in front of it, from a keyframe on; else a still */
     ELASTIC_LEAD_IN_RUNS = 60, /* the same where a clock runs: it would begin late, and stay so */
+    ELASTIC_HISTORY_MAX = 5200000,   /* media, where pictures are far apart; else a still */
     ELASTIC_HISTORY_BYTES = 4 << 20, /* bytes of both together */
     ELASTIC_DRY = 1000000,       /* a history may so long arrive more slowly than it is watched */
     ELASTIC_STILL = 100000,      /* each */

@@ -204,6 +204,19 @@ static void too_much(void)
     join(0);
     pump();
     ok(got.sent == ELASTIC_START / ELASTIC_STILL, "with a gap in it: stills");
+    camera(30, 30, 500);
+    stall(2 * SECOND);
+    struct ring_frag f;
+    ring_get(&ring, ring_head(&ring) - 1, &f);
+    f.dts = dts;
+    f.duration = 30 * SCALE;
+    ring_put(&ring, &f, bytes, size, 0);
+    dts += f.duration;
+    stall(SECOND);
+    join(0);
+    pump();
+    ok(got.sent == ELASTIC_START / ELASTIC_STILL,
+       "with a picture that lasts half a minute: stills");
 }
 
 static void far_away(void)
