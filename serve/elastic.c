@@ -145,14 +145,32 @@ static void join(struct elastic *e, const struct ring *r)
 /* Everything unsent from the newest keyframe on goes into the lead that is wanted. */
 static void begin_burst(struct elastic *e, const struct ring *r, int64_t at_least)
 {
-    uint64_t head = ring_head(r);
     int64_t key = ring_last_key(r);
     open_hole(e);
     if (key > (int64_t)e->next)
         e->next = (uint64_t)key;
-    e->until = head;
+    e->until = ring_head(r);
     e->squeezed = at_least;
-    e->mode = e->next < head ? ELASTIC_BURST : ELASTIC_LIVE;
+    e->mode = e->next < e->until ? ELASTIC_BURST : ELASTIC_LIVE;
+}
+
+/* A clock that has stopped goes on when some frames have come: begins with the newest keyframe from
+ * which on there are enough, though they may have been shown before. */
+static void look_back(struct elastic *e, const struct ring *r)
+{
+    struct ring_frag f;
+    unsigned samples = 0;
+    for (uint64_t i = e->until; i-- > 0 && e->until - i <= ELASTIC_LEAD_IN;) {
+        if (ring_get(r, i, &f) < 0 || !ring_safe(r, &f))
+            return;
+        samples += f.samples;
+        if (!(f.flags & RING_SYNC))
+            continue;
+        e->next = i;
+        e->mode = ELASTIC_BURST;
+        if (samples >= ELASTIC_RESUME_SURE)
+            return;
+    }
 }
 
 /* After a gap: not longer than the frames are, not shorter than a decoder takes. */
@@ -168,6 +186,8 @@ static void restart(struct elastic *e, const struct ring *r)
 {
     struct ring_frag f;
     begin_burst(e, r, ELASTIC_SQUEEZED);
+    if (!e->runs && e->lead == 0)
+        look_back(e, r);
     if (e->mode == ELASTIC_BURST && ring_get(r, e->next, &f) == 0) {
         end_silence(e, e->until - e->next, to_us(e, f.duration));
         e->squeezed = catch_up(e, e->until - e->next, to_us(e, f.duration));
@@ -320,7 +340,7 @@ static enum elastic_do hold(struct elastic *e, const struct ring *r, int64_t now
 static enum elastic_do burst(struct elastic *e, const struct ring *r, struct elastic_step *step)
 {
     /* The network took so long that there is a newer keyframe. */
-    if (ring_last_key(r) > (int64_t)e->next) {
+    if (ring_last_key(r) >= (int64_t)e->until) {
         restart(e, r);
         e->jumps++;
     }

@@ -68,6 +68,7 @@ enum {
     ELASTIC_RUN_DRY_AGAIN = 120000, /* the same after a stall */
     ELASTIC_SQUEEZED = 1000,        /* a fragment that only has to be decoded */
     ELASTIC_RESUME = 7,             /* frames a browser waits for, at most, before it goes on */
+    ELASTIC_RESUME_SURE = 14,       /* and with so many at once it does at once */
     ELASTIC_BACKLOG = 250000,       /* more than this unsent is a gap, not jitter */
     /* Chromium reads in blocks: what is behind the last whole one it has not seen. */
     ELASTIC_PAD_BYTES = 32768,     /* bytes of a block */
