@@ -343,8 +343,13 @@ class Terminal:
         self.shown = b""
         self.fd, self.other = pty.openpty()
         self.process = subprocess.Popen([USER, *args], stdin=self.other, stdout=self.other, stderr=self.other,
-                                        start_new_session=True,
-                                        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+                                        start_new_session=True, preexec_fn=self.log_in)
+
+    @staticmethod
+    def log_in():
+        """What a shell's background job ignores, whoever sits at a terminal does not."""
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def look(self, seconds):
         if select.select([self.fd], [], [], seconds)[0]:
