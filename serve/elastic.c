@@ -2,10 +2,11 @@
 
 #include <string.h>
 
-void elastic_init(struct elastic *e, int64_t now, int runs)
+void elastic_init(struct elastic *e, int64_t now, int runs, int dries)
 {
     memset(e, 0, sizeof *e);
     e->runs = runs;
+    e->dries = dries;
     e->at = now;
 }
 
@@ -186,7 +187,7 @@ static void restart(struct elastic *e, const struct ring *r)
 {
     struct ring_frag f;
     begin_burst(e, r, ELASTIC_SQUEEZED);
-    if (!e->runs && e->lead == 0)
+    if (e->dries && e->lead == 0)
         look_back(e, r);
     if (e->mode == ELASTIC_BURST && ring_get(r, e->next, &f) == 0) {
         end_silence(e, e->until - e->next, to_us(e, f.duration));
@@ -257,7 +258,7 @@ static enum elastic_do live(struct elastic *e, const struct ring *r, struct elas
 void elastic_delivered(struct elastic *e, int64_t now, int64_t media)
 {
     pass_time(e, now);
-    if (e->runs || e->lead >= media)
+    if (!e->dries || e->lead >= media)
         return;
     e->lead = e->most = media;
     if (e->mode == ELASTIC_LIVE) {
@@ -272,18 +273,18 @@ void elastic_delivered(struct elastic *e, int64_t now, int64_t media)
 static void begin_hold(struct elastic *e, int64_t now)
 {
     e->mode = ELASTIC_HOLD;
-    e->hold = now + e->lead + (e->runs ? -e->target : ELASTIC_RUN_DRY);
-    e->knocks = e->runs ? ELASTIC_KNOCKS_RUNS : ELASTIC_KNOCKS;
+    e->hold = now + e->lead + (e->dries ? ELASTIC_RUN_DRY : -e->target);
+    e->knocks = e->dries ? ELASTIC_KNOCKS : ELASTIC_KNOCKS_OTHERS;
     e->knock = now;
 }
 
 void elastic_arrived(struct elastic *e, int64_t now, int relayed)
 {
     int64_t took = now - e->joined;
-    e->lead = e->most = to_us(e, e->tfdt) - (e->runs ? took * 3 / 5 : 0);
+    e->lead = e->most = to_us(e, e->tfdt) - (e->dries ? 0 : took * 3 / 5);
     e->at = now;
     begin_hold(e, now);
-    if (relayed && !e->runs) /* the longer that took, the longer will what is held */
+    if (relayed && e->dries) /* the longer that took, the longer will what is held */
         e->hold += took / 2;
 }
 
@@ -317,10 +318,10 @@ static enum elastic_do still(struct elastic *e, const struct ring *r, int64_t no
 static enum elastic_do hold(struct elastic *e, const struct ring *r, int64_t now, int64_t *due)
 {
     if (now >= e->hold) {
-        if (e->runs)
-            begin_burst(e, r, ELASTIC_SQUEEZED);
-        else
+        if (e->dries)
             restart(e, r);
+        else
+            begin_burst(e, r, ELASTIC_SQUEEZED);
         return ELASTIC_WAIT;
     }
     if (now >= e->knock && e->knocks) {

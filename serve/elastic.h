@@ -11,8 +11,8 @@
  *           them, from a keyframe on. Where there is no history yet, or the keyframe lies too far
  *           back: a still, the newest keyframe again and again.
  *   HOLD    paddings, since a browser also waits for bytes it need not decode yet; then nothing,
- *           until the viewer has played down to the target. A clock that stops is left to run dry
- *           a little: when it began is not known before, and from then on its lead is.
+ *           until the viewer has played down to the target. Chromium's clock is left to run dry a
+ *           little: when it began is not known before, and from then on its lead is.
  *   BURST   the newest group of pictures so far, squeezed into next to no media time, or into the
  *           target. Pad.
  *   LIVE    every fragment as it comes; its duration steers the lead to the target.
@@ -59,7 +59,7 @@ enum {
     ELASTIC_DRY = 1000000,       /* a history may so long arrive more slowly than it is watched */
     ELASTIC_STILL = 100000,      /* each */
     ELASTIC_KNOCKS = 10,         /* paddings of ELASTIC_KNOCK_BLOCKS, and up to one more, */
-    ELASTIC_KNOCKS_RUNS = 3,     /* of fewer where a clock runs, */
+    ELASTIC_KNOCKS_OTHERS = 3,   /* fewer for who is not let run dry, */
     ELASTIC_KNOCK_EVERY = 30000, /* so far apart */
     ELASTIC_KNOCK_BLOCKS = 3,
     ELASTIC_RUN_DRY = 250000, /* so long after it would stop if it began at once, it has stopped */
@@ -87,7 +87,7 @@ enum elastic_mode {
 
 struct elastic {
     enum elastic_mode mode;
-    int runs;          /* this viewer's clock runs on through an underrun */
+    int runs, dries;   /* see elastic_init() */
     int pad;           /* a padding is due before anything else */
     int64_t target;    /* for `most` */
     int64_t lead;      /* media sent less time gone by: at least so much, */
@@ -127,8 +127,10 @@ enum elastic_do {
     ELASTIC_LOST, /* the ring has gone over what was to be sent: end this viewer */
 };
 
-/* A viewer joins at `now`. runs: see above. */
-void elastic_init(struct elastic *e, int64_t now, int runs);
+/* A viewer joins at `now`. runs: its clock runs on through an underrun. dries: it stops, and may be
+ * let run dry: goes on at once when there is enough (Chromium; other players wait for a second or
+ * more). */
+void elastic_init(struct elastic *e, int64_t now, int runs, int dries);
 
 /* In ELASTIC_HOLD: all that was sent has been acknowledged. Play began when enough had arrived, at
  * the latest now. That bound is safe where a clock stops, as it is left to run dry; where it runs

@@ -450,6 +450,6 @@ void viewer_begin(struct server *s, struct conn *c, const struct http_request *r
     c->viewer = s->viewers;
     s->viewer[s->viewers++] = (uint32_t)(c - s->conn);
     counts_of(s, camera)->joins[kind]++;
-    elastic_init(&c->elastic, now, req->firefox);
+    elastic_init(&c->elastic, now, req->firefox, req->chrome && !req->firefox);
     c->due = viewer_pump(s, c, now);
 }

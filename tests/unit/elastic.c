@@ -26,7 +26,7 @@ static void joins(unsigned fps, unsigned every, int histories)
         while (e.mode == ELASTIC_HOLD && now < began + 20 * (int64_t)SECOND)
             live(20000, 0);
         ok(got.blocks ==
-               ELASTIC_KNOCK_BLOCKS * (unsigned)(runs ? ELASTIC_KNOCKS_RUNS : ELASTIC_KNOCKS),
+               ELASTIC_KNOCK_BLOCKS * (unsigned)(runs ? ELASTIC_KNOCKS_OTHERS : ELASTIC_KNOCKS),
            "%u blocks of it", got.blocks);
         ok(llabs(now - until) <= 2 * SECOND / fps + 40000 && e.mode == ELASTIC_LIVE,
            "live after %d ms", (int)((now - began) / 1000));

@@ -23,6 +23,25 @@ static void arrives(void)
         }
 }
 
+/* Other players wait for long when they have run dry. */
+static void never_dry(void)
+{
+    camera(30, 30, 500);
+    stall(6 * SECOND);
+    join(0);
+    elastic_init(&e, now, 0, 0);
+    pump();
+    int64_t until = now + got.media - target();
+    ok(e.mode == ELASTIC_HOLD && e.hold == until, "another player: live before its history ends");
+    live(until - now + 100000, 0);
+    ok(e.mode == ELASTIC_LIVE && e.lead > 0, "lead %d ms then", (int)(e.lead / 1000));
+    stall(SECOND);
+    elastic_delivered(&e, now, 280000);
+    ok(e.mode == ELASTIC_LIVE, "and goes on at once after a stall");
+    live(6 * SECOND, 0);
+    ok(sound() && on_target(), "lead %d ms", (int)(e.lead / 1000));
+}
+
 /* A network that stalls has some media on its way, which a clock that stopped plays when it comes.
  */
 static void delivered(void)
@@ -76,6 +95,7 @@ static void slow_link(int history)
 int main(void)
 {
     arrives();
+    never_dry();
     delivered();
     slow_link(1);
     slow_link(0);

@@ -79,7 +79,7 @@ static void join(int runs)
 {
     memset(&got, 0, sizeof got);
     clear();
-    elastic_init(&e, now, runs);
+    elastic_init(&e, now, runs, !runs);
 }
 
 /* Everything the viewer may have now. Returns when to ask again. */
