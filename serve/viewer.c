@@ -203,7 +203,7 @@ static void set_pending(struct conn *c, enum pending what)
 static uint32_t pad_length(uint64_t body)
 {
     uint32_t left = ELASTIC_PAD_BYTES - (uint32_t)(body % ELASTIC_PAD_BYTES);
-    return left < 8 ? left + ELASTIC_PAD_BYTES : left;
+    return left < BOX_HEAD ? left + ELASTIC_PAD_BYTES : left;
 }
 
 /* What the kernel took, up to its window, is on its way to the viewer as far as sending can tell.

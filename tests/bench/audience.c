@@ -177,14 +177,6 @@ static void read_some(struct viewer *v)
         delay[turn.delays++] = (double)(came - v->stamp) / 1e3;
 }
 
-static double milliseconds(clockid_t clock)
-{
-    struct timespec t;
-    if (clock_gettime(clock, &t) < 0)
-        die(BENCH_FAILED, "a clock: %s", strerror(errno));
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
 static double server_cpu(void)
 {
     double sum = 0;
@@ -192,7 +184,7 @@ static double server_cpu(void)
         clockid_t clock;
         if (clock_getcpuclockid(options.server[i], &clock))
             die(BENCH_FAILED, "process %d: gone", options.server[i]);
-        sum += milliseconds(clock);
+        sum += milliseconds_of(clock);
     }
     return sum;
 }
@@ -201,7 +193,7 @@ static void begin_turn(void)
 {
     memset(&turn, 0, sizeof turn);
     turn.cpu = server_cpu();
-    turn.own = milliseconds(CLOCK_PROCESS_CPUTIME_ID);
+    turn.own = milliseconds_of(CLOCK_PROCESS_CPUTIME_ID);
     for (int i = 0; i < options.viewers; i++)
         viewers[i].fragments = 0;
 }
@@ -219,7 +211,7 @@ static void end_turn(void)
            turn.delays ? percentile(delay, turn.delays, 50) : 0,
            turn.delays ? percentile(delay, turn.delays, 99) : 0,
            seconds > 0 && least ? (least - 1) / seconds : 0,
-           milliseconds(CLOCK_PROCESS_CPUTIME_ID) - turn.own);
+           milliseconds_of(CLOCK_PROCESS_CPUTIME_ID) - turn.own);
     fflush(stdout);
 }
 
@@ -257,14 +249,14 @@ static void watch_bytes(void)
         poll_once(0);
     bytes = 0;
     cpu = server_cpu();
-    own = milliseconds(CLOCK_PROCESS_CPUTIME_ID);
+    own = milliseconds_of(CLOCK_PROCESS_CPUTIME_ID);
     start = now();
     while (now() < start + options.bytes)
         poll_once(0);
     cpu = server_cpu() - cpu;
     printf("bytes=%llu cpu_ms=%.1f cpu_ms_per_client_s=%.5f own_cpu_ms=%.1f ",
            (unsigned long long)bytes, cpu, cpu / options.bytes / options.viewers,
-           milliseconds(CLOCK_PROCESS_CPUTIME_ID) - own);
+           milliseconds_of(CLOCK_PROCESS_CPUTIME_ID) - own);
 }
 
 static void join(struct viewer *v)

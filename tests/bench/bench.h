@@ -45,6 +45,15 @@ static inline uint64_t wall_ns(void)
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
+/* What a clock says, of a process its CPU time; a clock that is gone is the end. */
+static inline double milliseconds_of(clockid_t clock)
+{
+    struct timespec t;
+    if (clock_gettime(clock, &t) < 0)
+        die(BENCH_FAILED, "a clock: %s", strerror(errno));
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
 static inline void sleep_until(double when)
 {
     time_t whole = (time_t)when;

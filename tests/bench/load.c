@@ -333,14 +333,6 @@ static void run_until(double deadline)
     }
 }
 
-static double milliseconds(clockid_t clock)
-{
-    struct timespec t;
-    if (clock_gettime(clock, &t) < 0)
-        die(BENCH_FAILED, "a clock: %s", strerror(errno));
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
 static double server_cpu(void)
 {
     double sum = 0;
@@ -348,7 +340,7 @@ static double server_cpu(void)
         clockid_t clock;
         if (clock_getcpuclockid(options.server[i], &clock))
             die(BENCH_FAILED, "process %d: gone", options.server[i]);
-        sum += milliseconds(clock);
+        sum += milliseconds_of(clock);
     }
     return sum;
 }
@@ -472,9 +464,9 @@ int main(int argc, char **argv)
     run_until(now() + options.warm_up);
     for (int i = 0; i < all; i++)
         viewers[i].bytes = viewers[i].fragments = viewers[i].gaps = 0;
-    double cpu = server_cpu(), own = milliseconds(CLOCK_PROCESS_CPUTIME_ID), start = now();
+    double cpu = server_cpu(), own = milliseconds_of(CLOCK_PROCESS_CPUTIME_ID), start = now();
     run_until(start + options.seconds);
     cpu = server_cpu() - cpu;
-    own = milliseconds(CLOCK_PROCESS_CPUTIME_ID) - own;
+    own = milliseconds_of(CLOCK_PROCESS_CPUTIME_ID) - own;
     return report(now() - start, cpu, own) == options.fast ? 0 : BENCH_FAILED;
 }
