@@ -88,23 +88,22 @@ static void tell_rest(struct session *s)
 
 /* --- Capture time --- */
 
-/* The wall clock may be set between the two readings, or we not run: then they are not of one
- * moment. */
-static int64_t utc_offset(void)
+/* `before`: a moment ago. The wall clock may be set between the two readings, or we not run: then
+ * they are not of one moment. */
+static int64_t utc_offset(uint64_t before)
 {
-    uint64_t before, wall, after;
+    for (;;) {
+        uint64_t wall = now_us(CLOCK_REALTIME), after = now_us(CLOCK_MONOTONIC);
 
-    do {
-        before = now_us(CLOCK_MONOTONIC);
-        wall = now_us(CLOCK_REALTIME);
-        after = now_us(CLOCK_MONOTONIC);
-    } while (after - before > UTC_STEP_US / 10);
-    return (int64_t)(wall - before);
+        if (after - before <= UTC_STEP_US / 10)
+            return (int64_t)(wall - before);
+        before = after;
+    }
 }
 
 static struct cook_time capture_time(struct session *s, const struct device_frame *frame)
 {
-    uint64_t now = now_us(CLOCK_MONOTONIC), at = frame->time_us;
+    uint64_t now = s->last_us, at = frame->time_us;
     int odd = frame->monotonic && (at > now + CLOCK_ODD_US || at + CLOCK_ODD_US < s->start_us);
 
     if (odd && !s->clock_told) {
@@ -112,7 +111,7 @@ static struct cook_time capture_time(struct session *s, const struct device_fram
         v4l2cap_say(s->o->device, "the driver's clock is not the monotonic one: arrival times");
     }
     int arrival = odd || !frame->monotonic;
-    uint8_t status = utc_fix(&s->utc, utc_offset());
+    uint8_t status = utc_fix(&s->utc, utc_offset(now));
     s->discontinuity |= status & MISB_DISCONTINUITY;
     return (struct cook_time){
         .stamp = {.us = (arrival ? now : at) + (uint64_t)s->utc.offset,

@@ -370,6 +370,7 @@ def unreadable():
     """A file that is away, or something else, when it is to be read again: nothing changes."""
     a = Appliance(CAMERA)
     away = a.conf + ".away"
+    wait_for(lambda: a.names() == [name for name in TREE if name != "testcard"])  # all that starts has started
     for what, make in (("away", lambda: None), ("a fifo", lambda: os.mkfifo(a.conf)), ("a directory", lambda: os.mkdir(a.conf)),
                        ("too large", lambda: open(a.conf, "w", encoding="ascii").write("#" * 70000))):
         os.rename(a.conf, away)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # usage: guest.t [name...]
-# The camera tests, in a virtual machine that has cameras: every script tests/guest/*.sh, or those
-# named. What they find comes out here, numbered and under their names. Scripts with the same
+# The camera tests, in a virtual machine that has cameras: every script tests/guest/*.sh but those with
+# a line "# alone", or those named. What they find comes out here, numbered and under their names. Scripts with the same
 # "# run: OPTIONS" line, or none, share a start of the machine; as many machines run at a time as this
 # one has processors, since they wait for frames most of the time.
 set -u
@@ -84,14 +84,13 @@ fi
 check "$status" 'the guest is made'
 
 declare -A group
-alone=
 for script in tests/guest/*.sh; do
     name=$(basename "$script" .sh)
     [ -x "$script" ] || continue
-    [ $# = 0 ] || [[ " $* " = *" $name "* ]] || continue
-    if grep -q '^# alone' "$script"; then
-        alone+=" $script"
-        continue
+    if [ $# = 0 ]; then
+        ! grep -q '^# alone' "$script" || continue
+    else
+        [[ " $* " = *" $name "* ]] || continue
     fi
     group[" $(sed -n 's/^# run: //p' "$script")"]+=" $script"
 done
@@ -116,12 +115,6 @@ for options in "${!group[@]}"; do
     done
 done
 wait
-# Last, with nothing beside it: what measures.
-read -ra scripts <<<"$alone"
-if [ ${#scripts[@]} -gt 0 ] && [ "$status" = 0 ]; then
-    boot "$records/${#count[@]}" '' "${scripts[@]}"
-    count+=("${#scripts[@]}")
-fi
 for i in "${!count[@]}"; do
     judge "$records/$i" "${count[i]}"
 done
