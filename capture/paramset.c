@@ -131,6 +131,40 @@ static void parse_aspect(struct bits *b, struct sps *s)
     }
 }
 
+/* E.1.2, E.2.2. The first of the schedules is the one of the highest rate. */
+static void parse_hrd(struct bits *b, uint32_t *bitrate, uint32_t *cpb_bits)
+{
+    uint32_t schedules = bits_ue(b) + 1;
+    unsigned rate_scale = 6 + bits_u(b, 4), size_scale = 4 + bits_u(b, 4);
+
+    if (schedules > 32)
+        b->bad = 1;
+    for (uint32_t i = 0; i < schedules && !b->bad; i++) {
+        uint64_t rate = ((uint64_t)bits_ue(b) + 1) << rate_scale;
+        uint64_t size = ((uint64_t)bits_ue(b) + 1) << size_scale;
+
+        bits_u(b, 1); /* cbr_flag */
+        if (rate > *bitrate && rate <= UINT32_MAX && size <= UINT32_MAX) {
+            *bitrate = (uint32_t)rate;
+            *cpb_bits = (uint32_t)size;
+        }
+    }
+    bits_u(b, 20); /* lengths of delays */
+}
+
+static void parse_restriction(struct bits *b, struct sps *s)
+{
+    bits_u(b, 1);
+    for (int i = 0; i < 4; i++)
+        bits_ue(b);
+    uint32_t frames = bits_ue(b);
+    if (frames > DPB_FRAMES_MAX)
+        b->bad = 1;
+    else
+        s->reorder_frames = (int8_t)frames;
+    bits_ue(b); /* max_dec_frame_buffering */
+}
+
 /* E.1.1, as far as the timing. */
 static void parse_vui(struct bits *b, struct sps *s)
 {
@@ -157,6 +191,33 @@ static void parse_vui(struct bits *b, struct sps *s)
         s->time_scale = bits_u(b, 32);
         bits_u(b, 1);
     }
+}
+
+/* E.1.1, what lies behind the timing: how pictures are buffered. */
+static void parse_buffering(struct bits *b, struct sps *s)
+{
+    uint32_t vcl_bitrate = 0, vcl_bits = 0;
+    int nal_hrd = (int)bits_u(b, 1);
+
+    if (nal_hrd)
+        parse_hrd(b, &s->max_bitrate, &s->cpb_bits);
+    int vcl_hrd = (int)bits_u(b, 1);
+    if (vcl_hrd)
+        parse_hrd(b, &vcl_bitrate, &vcl_bits);
+    if (nal_hrd || vcl_hrd)
+        bits_u(b, 1); /* low_delay_hrd_flag */
+    bits_u(b, 1);     /* pic_struct_present_flag */
+    if (bits_u(b, 1)) /* bitstream_restriction_flag */
+        parse_restriction(b, s);
+}
+
+/* E.2.1, max_num_reorder_frames not said: the intra profiles and order count type 2 know. */
+static int8_t inferred_reorder(const struct sps *s)
+{
+    static const uint8_t profiles[] = {44, 86, 100, 110, 122, 244};
+    int intra = memchr(profiles, s->profile_idc, sizeof profiles) && s->constraint_flags & 0x10;
+
+    return intra || s->poc_type == 2 ? 0 : -1;
 }
 
 int sps_parse(const uint8_t *nal, size_t len, struct sps *out)
@@ -188,11 +249,16 @@ int sps_parse(const uint8_t *nal, size_t len, struct sps *out)
     if (b.bad)
         return -1;
     out->valid = 1;
+    out->reorder_frames = inferred_reorder(out);
     if (has_vui) {
-        struct sps without_vui = *out;
+        struct sps whole = *out;
         parse_vui(&b, out);
+        if (!b.bad) {
+            whole = *out;
+            parse_buffering(&b, out);
+        }
         if (b.bad)
-            *out = without_vui;
+            *out = whole;
     }
     return 0;
 }

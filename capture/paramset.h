@@ -9,6 +9,7 @@
 enum {
     SPS_IDS = 32,
     PPS_IDS = 256,
+    DPB_FRAMES_MAX = 16,      /* A.3.1 */
     REFS_MAX = 32,            /* entries of a reference picture list */
     PICTURE_SIDE_MAX = 16384, /* luma samples; larger than any level allows is refused */
 };
@@ -31,6 +32,8 @@ struct sps {
     uint8_t has_colour;             /* the four below are said */
     uint8_t full_range, colour_primaries, transfer, matrix;
     uint32_t num_units_in_tick, time_scale; /* 0 when not said; frame rate = scale / units / 2 */
+    int8_t reorder_frames;          /* max_num_reorder_frames, 0 to DPB_FRAMES_MAX; -1: not said */
+    uint32_t max_bitrate, cpb_bits; /* of the NAL HRD (E.2.2), bits a second, bits; 0: not said */
 };
 
 struct pps {

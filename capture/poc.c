@@ -90,7 +90,7 @@ int64_t poc_order(struct poc *p, const struct sps *sps, const struct slice *s, i
         p->prev_num = p->prev_num_offset = 0;
         count = 0;
     }
-    const int64_t middle = (int64_t)1 << 39;
+    const int64_t middle = (int64_t)1 << (POC_COUNT_BITS - 1);
     if (count < -middle || count >= middle)
         count = 0;
     return (int64_t)(p->sequence & SEQUENCE_MASK) * 2 * middle + middle + count;

@@ -7,6 +7,8 @@
 #include "capture/paramset.h"
 #include "capture/slice.h"
 
+enum { POC_COUNT_BITS = 40 }; /* of an order; above them, the sequence */
+
 /* What the standard carries over from one picture to the next. All zero before the first. */
 struct poc {
     int64_t prev_msb, prev_lsb;        /* of the last reference picture (type 0) */
@@ -20,5 +22,11 @@ struct poc {
  * set; reset: the picture makes the counts begin anew (slice_resets()). Pictures in decoding
  * order. */
 int64_t poc_order(struct poc *p, const struct sps *sps, const struct slice *s, int reset);
+
+/* Orders that were counted from the same IDR picture or reset give the same. */
+static inline int64_t poc_sequence(int64_t order)
+{
+    return order >> POC_COUNT_BITS;
+}
 
 #endif

@@ -24,7 +24,7 @@ static int is_reordered(const struct frag_sample *samples, uint32_t n)
 }
 
 size_t frag_write(uint8_t *out, size_t cap, uint32_t sequence, uint64_t tfdt,
-                  const struct frag_sample *samples, uint32_t n)
+                  const struct frag_sample *samples, uint32_t n, int offsets)
 {
     struct box b;
     uint32_t bytes = 0;
@@ -40,7 +40,7 @@ size_t frag_write(uint8_t *out, size_t cap, uint32_t sequence, uint64_t tfdt,
     size_t time = box_open_full(&b, "tfdt", 1, 0);
     box_u64(&b, tfdt);
     box_close(&b, time);
-    int reordered = is_reordered(samples, n);
+    int reordered = offsets || is_reordered(samples, n);
     uint32_t fields = TRUN_DATA_OFFSET | TRUN_DURATION | TRUN_SIZE | TRUN_FLAGS;
     /* Version 1: the composition offsets are signed. */
     size_t trun = reordered ? box_open_full(&b, "trun", 1, fields | TRUN_COMPOSITION)

@@ -140,8 +140,6 @@ static void tell(uint64_t offset)
     } table[] = {
         {MUX_NOTE_RATE_GUESSED, "no capture times and no frame rate (-r): 25 a second assumed"},
         {MUX_NOTE_BAD_PARAMSET, "damaged parameter set dropped"},
-        {MUX_NOTE_B_FRAMES,
-         "B frames: to a pipe not shown in their order yet; encode without (-bf 0)"},
         {MUX_NOTE_SKIPPED, "skipping to the first picture that decodes alone"},
     };
     static unsigned told;

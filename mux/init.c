@@ -127,7 +127,7 @@ static void write_avcc(struct box *b, struct paramstore *store, const struct sps
     box_close(b, avcc);
 }
 
-/* 14496-15 5.4.2.1 and 14496-12 12.1.3: VisualSampleEntry, pasp, colr. */
+/* 14496-15 5.4.2.1 and 14496-12 12.1.3: VisualSampleEntry, btrt, pasp, colr. */
 static void write_stsd(struct box *b, struct paramstore *store, const struct sps *s,
                        struct init_place *place)
 {
@@ -148,6 +148,13 @@ static void write_stsd(struct box *b, struct paramstore *store, const struct sps
     box_u16(b, 0x18);
     box_u16(b, 0xffff);
     write_avcc(b, store, s);
+    if (s->max_bitrate) {
+        size_t btrt = box_open(b, "btrt");
+        box_u32(b, s->cpb_bits / 8);
+        box_u32(b, s->max_bitrate);
+        box_u32(b, s->max_bitrate); /* the average is not known, but not higher */
+        box_close(b, btrt);
+    }
     if (s->sar_width && s->sar_height && s->sar_width != s->sar_height) {
         size_t pasp = box_open(b, "pasp");
         box_u32(b, s->sar_width);

@@ -18,6 +18,20 @@ struct contents {
     int stamped, recovery, new_config;
 };
 
+enum { IDR_LESS = 2 }; /* recovery points in a row */
+
+/* When an access unit is decoded and shown. */
+struct moment {
+    int64_t tick, shown; /* ticks */
+    int64_t order;
+    uint64_t utc;   /* microseconds from 1970, or 0 */
+    uint32_t flags; /* of the sample */
+    int sync;
+};
+
+/* A later stamp is rubbish, which timing_next() deals with; sums stay far from overflow. */
+#define STAMP_MAX_US (UINT64_MAX / 4096)
+
 void mux_init(struct mux *m, const struct mux_options *opt)
 {
     m->opt = *opt;
@@ -135,59 +149,25 @@ static int start(struct mux *m, const struct au *au, const struct contents *c)
     timing_init(&m->timing, c->stamped, m->opt.rate, timing_sps_rate(sps), m->opt.live);
     if (m->timing.guessed)
         m->notes |= MUX_NOTE_RATE_GUESSED;
-    m->no_idr = !au->idr;
+    m->recoveries = au->idr ? 0 : IDR_LESS;
     m->started = 1;
     m->duration = (uint32_t)timing_first_interval(&m->timing);
     return 0;
 }
 
 static void put_head(struct mux *m, uint64_t tfdt, uint64_t utc, const struct frag_sample *s,
-                     uint32_t n)
+                     uint32_t n, int offsets)
 {
+    uint8_t *head = m->head + m->heads;
     size_t len = 0;
     if (utc) {
-        frag_write_prft(m->head, utc, tfdt);
+        frag_write_prft(head, utc, tfdt);
         len = PRFT_BYTES;
     }
-    len += frag_write(m->head + len, sizeof m->head - len, ++m->sequence, tfdt, s, n);
-    put_iov(m, m->head, len);
-}
-
-static void add_to_pipe(struct mux *m, uint8_t *window, const struct au *au, int64_t tick, int sync,
-                        uint64_t utc)
-{
-    if (au->first.known && au->first.type == SLICE_B)
-        m->notes |= MUX_NOTE_B_FRAMES;
-    uint32_t first = (uint32_t)timing_first_interval(&m->timing);
-    int64_t interval = m->timing.count > 1 ? tick - m->tick : first;
-    int64_t longest = first > TIMESCALE ? first + 1 : TIMESCALE; /* rounded down */
-    /* A gap: the sample before ends where it did, this one begins just before its time. */
-    if (interval <= longest)
-        m->duration = (uint32_t)interval;
-    struct frag_sample s = {m->duration, sample_size(m, window, au),
-                            sync ? SAMPLE_SYNC : SAMPLE_NON_SYNC, 0};
-    put_head(m, (uint64_t)(first + tick - m->duration), sync ? utc : 0, &s, 1);
-    put_sample(m, window, au);
-}
-
-/* Writes out the group gathered so far. next: the time of the access unit behind it, or -1 at the
- * end, where the last sample lasts as long as the one before. */
-static void flush_gop(struct mux *m, int64_t next)
-{
-    if (!m->samples)
-        return;
-    if (next >= 0)
-        m->duration = next - m->tick > UINT32_MAX ? UINT32_MAX : (uint32_t)(next - m->tick);
-    m->sample[m->samples - 1].duration = m->duration;
-    reorder_samples(m->sample, m->order, m->shown, m->samples);
-    uint64_t moof = m->written + (m->gop_utc ? PRFT_BYTES : 0);
-    if (m->gop_sync)
-        mfra_add(&m->mfra, (uint64_t)m->gop_tick, moof);
-    put_head(m, (uint64_t)m->gop_tick, m->gop_utc, m->sample, m->samples);
-    put_iov(m, m->gop[m->gathering], m->gop_bytes);
-    m->gathering ^= 1;
-    m->samples = 0;
-    m->gop_bytes = 0;
+    len +=
+        frag_write(head + len, sizeof m->head - m->heads - len, ++m->sequence, tfdt, s, n, offsets);
+    put_iov(m, head, len);
+    m->heads += len;
 }
 
 static void gather(struct mux *m, uint8_t *window, const struct au *au)
@@ -203,49 +183,198 @@ static void gather(struct mux *m, uint8_t *window, const struct au *au)
     }
 }
 
+static void put_gathered(struct mux *m)
+{
+    put_iov(m, m->gop[m->gathering], m->gop_bytes);
+    m->gathering ^= 1;
+    m->samples = 0;
+    m->gop_bytes = 0;
+}
+
+/* --- One by one, to a pipe --- */
+
+/* What waited for its opposite waits no longer. */
+static void put_held(struct mux *m)
+{
+    if (m->opt.mode != MUX_AU || !m->samples)
+        return;
+    put_head(m, m->held_tfdt, m->held_utc, m->sample, 1, m->present.reordered);
+    put_gathered(m);
+}
+
+/* The decode time of the next sample. A gap: the sample before ends where it did, this one begins
+ * just before its time. */
+static uint64_t next_tfdt(struct mux *m, int64_t tick)
+{
+    uint32_t first = (uint32_t)timing_first_interval(&m->timing);
+    int64_t interval = m->timing.count > 1 ? tick - m->tick : first;
+    int64_t longest = first > TIMESCALE ? first + 1 : TIMESCALE; /* rounded down */
+    if (interval <= longest)
+        m->duration = (uint32_t)interval;
+    return (uint64_t)(first + tick - m->duration);
+}
+
+static void add_to_pipe(struct mux *m, uint8_t *window, const struct au *au, const struct moment *t)
+{
+    uint64_t tfdt = next_tfdt(m, t->tick), utc = t->sync ? t->utc : 0;
+    int64_t shown = present_place(&m->present, m->present.reordered ? t->shown : (int64_t)tfdt);
+    struct frag_sample s = {m->duration, sample_size(m, window, au), t->flags,
+                            (int32_t)(shown - (int64_t)tfdt)};
+    if (au->first.field) {
+        gather(m, window, au);
+        m->sample[m->samples++] = s;
+        m->held_tfdt = tfdt;
+        m->held_utc = utc;
+        return;
+    }
+    put_head(m, tfdt, utc, &s, 1, m->present.reordered);
+    put_sample(m, window, au);
+}
+
+/* --- Groups of pictures, to a file --- */
+
+/* Writes out the group gathered so far. next: the time of the access unit behind it, or -1 at the
+ * end, where the last sample lasts as long as the one before. */
+static void flush_gop(struct mux *m, int64_t next)
+{
+    if (m->opt.mode != MUX_GOP || !m->samples)
+        return;
+    if (next >= 0)
+        m->duration = next - m->tick > UINT32_MAX ? UINT32_MAX : (uint32_t)(next - m->tick);
+    m->sample[m->samples - 1].duration = m->duration;
+    if (m->timing.source != TIME_MISB)
+        reorder_samples(m->sample, m->order, m->shown, m->samples);
+    uint64_t moof = m->written + (m->gop_utc ? PRFT_BYTES : 0);
+    if (m->gop_sync)
+        mfra_add(&m->mfra, (uint64_t)m->gop_tick, moof);
+    put_head(m, (uint64_t)m->gop_tick, m->gop_utc, m->sample, m->samples, 0);
+    put_gathered(m);
+}
+
 static int gop_is_full(const struct mux *m, uint32_t size, int64_t tick)
 {
     return m->samples == GOP_SAMPLES_MAX || m->gop_bytes + size > GOP_BYTES_MAX ||
            tick - m->gop_tick > GOP_TICKS_MAX;
 }
 
-static int64_t place_in_order(struct mux *m, const uint8_t *window, const struct au *au)
+static void add_to_file(struct mux *m, uint8_t *window, const struct au *au, const struct moment *t)
 {
-    const struct slice *s = &au->first;
-    const struct sps *sps = &m->store.parsed[s->sps_id];
-    int reset = 0;
-    if (!s->known || !sps->valid)
-        return m->samples ? m->order[m->samples - 1] : 0;
+    uint32_t size = sample_size(m, window, au);
+    if (m->samples && !t->sync && !gop_is_full(m, size, t->tick))
+        m->sample[m->samples - 1].duration = m->duration = (uint32_t)(t->tick - m->tick);
+    else
+        flush_gop(m, t->tick);
+    if (!m->samples) {
+        m->gop_tick = t->tick;
+        m->gop_utc = t->sync ? t->utc : 0;
+        m->gop_sync = t->sync;
+    }
+    int64_t shown = present_place(&m->present, m->present.reordered ? t->shown : t->tick);
+    m->order[m->samples] = t->order;
+    m->sample[m->samples++] = (struct frag_sample){0, size, t->flags, (int32_t)(shown - t->tick)};
+    gather(m, window, au);
+}
+
+/* --- Order, and fields --- */
+
+static int resets(const struct mux *m, const uint8_t *window, const struct au *au)
+{
     for (unsigned i = 0; i < au->count; i++) {
         const struct au_nal *n = &au->nal[i];
         enum nal_type t = nal_type(n->header);
         if (t == NAL_SLICE || t == NAL_PARTITION_A) {
             size_t len = n->len < SLICE_WHOLE_HEADER_MAX ? n->len : SLICE_WHOLE_HEADER_MAX;
-            reset = slice_resets(window + n->at, len, m->store.parsed, m->store.parsed_pps);
-            break;
+            return slice_resets(window + n->at, len, m->store.parsed, m->store.parsed_pps);
         }
     }
-    return poc_order(&m->poc, sps, s, reset);
+    return 0;
 }
 
-static void add_to_file(struct mux *m, uint8_t *window, const struct au *au, int64_t tick, int sync,
-                        uint64_t utc)
+static const struct sps *sps_of(const struct mux *m, const struct au *au)
+{
+    const struct sps *s = &m->store.parsed[au->first.sps_id];
+    return au->first.known && s->valid ? s : NULL;
+}
+
+/* 3.30, 3.31: the second field of a frame follows the first, with the other parity. */
+static int is_second_field(const struct mux *m, const struct au *au)
+{
+    const struct slice *a = &m->field, *b = &au->first;
+    return a->field && b->known && b->field && a->bottom != b->bottom &&
+           a->frame_num == b->frame_num && a->sps_id == b->sps_id && !b->idr &&
+           (a->nal_ref_idc || !b->nal_ref_idc);
+}
+
+/* To the sample of the first, if there is room. */
+static int add_second_field(struct mux *m, uint8_t *window, const struct au *au)
 {
     uint32_t size = sample_size(m, window, au);
-    if (m->samples && !sync && !gop_is_full(m, size, tick))
-        m->sample[m->samples - 1].duration = m->duration = (uint32_t)(tick - m->tick);
-    else
-        flush_gop(m, tick);
-    int64_t order = place_in_order(m, window, au);
-    if (!m->samples) {
-        m->gop_tick = tick;
-        m->gop_utc = sync ? utc : 0;
-        m->gop_sync = sync;
-    }
-    m->order[m->samples] = order;
-    m->sample[m->samples++] =
-        (struct frag_sample){0, size, sync ? SAMPLE_SYNC : SAMPLE_NON_SYNC, 0};
+    if (!m->samples || m->gop_bytes + size > GOP_BYTES_MAX)
+        return 0;
+    poc_order(&m->poc, sps_of(m, au), &au->first, resets(m, window, au));
     gather(m, window, au);
+    m->sample[m->samples - 1].size += size;
+    m->field.field = 0;
+    put_held(m);
+    return 1;
+}
+
+/* Where the picture lies in order, and whether it is a field whose opposite may follow. */
+static int64_t place_in_order(struct mux *m, const uint8_t *window, const struct au *au)
+{
+    const struct sps *sps = sps_of(m, au);
+    if (!sps) {
+        m->field.field = 0;
+        return m->last_order;
+    }
+    int reset = resets(m, window, au);
+    m->field = au->first;
+    m->field.field &= !reset;
+    m->last_order = poc_order(&m->poc, sps, &au->first, reset);
+    if (au->first.field)
+        m->last_order &= ~INT64_C(1); /* that of its frame, whether it is the top or bottom field */
+    return m->last_order;
+}
+
+/* A recovery point is no IDR picture: what is shown before it may refer to what was before. But
+ * where one follows the other with no IDR picture between them, in an open GOP or with intra
+ * refresh, there is nothing else to begin at. */
+static int decodes_alone(struct mux *m, const struct au *au, const struct contents *c)
+{
+    if (au->idr && m->recoveries < IDR_LESS)
+        m->recoveries = 0;
+    if (c->recovery && m->recoveries < IDR_LESS)
+        m->recoveries++;
+    return au->idr || (c->recovery && m->recoveries == IDR_LESS);
+}
+
+/* Stamps say when a picture was taken, which is when it is shown. The clock that picture after
+ * picture is decoded by runs at the same pace, and never back. */
+static struct moment timed(struct mux *m, const struct au *au, const struct contents *c,
+                           int64_t order, int64_t arrival_us)
+{
+    const struct sps *sps = sps_of(m, au);
+    struct misb_stamp stamp = c->stamp;
+    int stamped = c->stamped && stamp.us < STAMP_MAX_US;
+    struct moment t = {.order = order};
+    int places = present_next(&m->present, sps ? sps->reorder_frames : 0, order,
+                              stamped ? (int64_t)stamp.us : PRESENT_NO_STAMP);
+    int64_t early = 0;
+    if (m->present.reordered && stamped && m->timing.source == TIME_MISB) {
+        int64_t step = present_interval(&m->present);
+        if (step <= 0 || step > TIME_STEP_MAX_US)
+            step = m->timing.step_us;
+        early = places * step;
+        int64_t least = m->timing.zero + m->timing.last_us + m->timing.step_us / 4;
+        if (!(stamp.status & MISB_DISCONTINUITY) && (int64_t)stamp.us - early < least &&
+            least - ((int64_t)stamp.us - early) < step * DPB_FRAMES_MAX && m->timing.count)
+            early = (int64_t)stamp.us - least;
+        stamp.us -= (uint64_t)early;
+    }
+    t.tick = timing_next(&m->timing, c->stamped ? &stamp : NULL, arrival_us);
+    t.shown = m->timing.source == TIME_MISB && stamped ? t.tick + early * TIMESCALE / 1000000
+                                                       : timing_near(&m->timing, places);
+    return t;
 }
 
 /* Whether the picture has another shape than the moov says, if by a set that the avcC does hold. */
@@ -275,27 +404,35 @@ unsigned mux_add(struct mux *m, uint8_t *window, const struct au *au, int64_t ar
 {
     struct contents c;
     m->iovs = 0;
+    m->heads = 0;
     look(m, window, au, &c);
+    if (is_second_field(m, au) && add_second_field(m, window, au))
+        return m->iovs;
+    put_held(m);
     int first = !m->started;
     if (first && start(m, au, &c) < 0)
         return 0;
-    int sync = au->idr || (m->no_idr && c.recovery) || first;
-    int64_t tick = timing_next(&m->timing, c.stamped ? &c.stamp : NULL, arrival_us);
+    int64_t order = place_in_order(m, window, au);
+    struct moment t = timed(m, au, &c, order, arrival_us);
+    t.sync = decodes_alone(m, au, &c) || first;
+    t.flags = !t.sync ? SAMPLE_NON_SYNC : au->intra ? SAMPLE_SYNC : SAMPLE_RECOVERY;
+    t.utc = c.stamped ? c.stamp.us : utc_us;
     m->stale |= !first && c.new_config;
-    if ((m->stale || is_resized(m, au)) && (sync || m->opt.patchable))
-        reconfigure(m, au, tick);
-    uint64_t utc = c.stamped ? c.stamp.us : utc_us;
+    if ((m->stale || is_resized(m, au)) && (t.sync || m->opt.patchable))
+        reconfigure(m, au, t.tick);
     if (m->opt.mode == MUX_GOP)
-        add_to_file(m, window, au, tick, sync, utc);
+        add_to_file(m, window, au, &t);
     else
-        add_to_pipe(m, window, au, tick, sync, utc);
-    m->tick = tick;
+        add_to_pipe(m, window, au, &t);
+    m->tick = t.tick;
     return m->iovs;
 }
 
 unsigned mux_end(struct mux *m)
 {
     m->iovs = 0;
+    m->heads = 0;
+    put_held(m);
     if (m->opt.mode == MUX_GOP && m->started) {
         flush_gop(m, -1);
         put_iov(m, m->mfra_bytes, mfra_write(&m->mfra, m->mfra_bytes, sizeof m->mfra_bytes));

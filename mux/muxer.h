@@ -7,7 +7,9 @@
  * To a pipe (MUX_AU) each access unit is a fragment the moment it is there. Its duration cannot be
  * known yet, so sample n takes the interval from n - 1 to n: nothing is guessed, nothing is held
  * back, all is one interval late in media time. An interval of over a second (of over the given
- * one, at less than a frame a second) is a gap in tfdt.
+ * one, at less than a frame a second) is a gap in tfdt. Where pictures may be reordered, every
+ * fragment says when its own is shown. A field waits for its opposite, without which it cannot be
+ * shown: a sample is a frame, or a field that has none.
  * To a file (MUX_GOP) each group of pictures is a fragment with its true times; mfra at the end. */
 #ifndef MUX_MUXER_H
 #define MUX_MUXER_H
@@ -22,6 +24,7 @@
 #include "mux/init.h"
 #include "mux/mfra.h"
 #include "mux/paramstore.h"
+#include "mux/present.h"
 #include "mux/timing.h"
 
 enum mux_mode { MUX_AU, MUX_GOP };
@@ -37,7 +40,6 @@ enum {
 enum mux_note {
     MUX_NOTE_RATE_GUESSED = 1, /* no time stamps and no rate: 25 a second */
     MUX_NOTE_BAD_PARAMSET = 2, /* a damaged parameter set was dropped */
-    MUX_NOTE_B_FRAMES = 8,     /* to a pipe: they are not shown in their order */
     MUX_NOTE_SKIPPED = 4,      /* access units before the first that decodes alone were dropped */
 };
 
@@ -56,7 +58,7 @@ struct mux {
     struct timing timing;
     unsigned notes;
     int started;          /* an access unit that decodes alone has been seen */
-    int no_idr;           /* the stream began without an IDR: recovery points are sync samples */
+    unsigned recoveries;  /* recovery points without an IDR picture between them */
     uint64_t written;     /* bytes handed out so far */
     uint32_t sequence;    /* of the last fragment */
     int64_t tick;         /* time of the last access unit */
@@ -71,15 +73,21 @@ struct mux {
     uint8_t lengths[AU_NALS_MAX][4];
     uint8_t init[INIT_BYTES_MAX];
     uint8_t head[PRFT_BYTES + FRAG_FIXED + FRAG_PER_SAMPLE * GOP_SAMPLES_MAX];
-    /* MUX_GOP: the group being gathered. */
+    size_t heads; /* bytes of it in use */
+    struct poc poc;
+    int64_t last_order;
+    struct present present;
+    struct slice field; /* the last sample is this field, and its opposite may come; or all zero */
+    /* What is being gathered: the group of MUX_GOP; of MUX_AU, a field that waits. */
     uint8_t gop[2][GOP_BYTES_MAX]; /* one is being gathered while the other is written */
     unsigned gathering;
+    size_t gop_bytes;
     struct frag_sample sample[GOP_SAMPLES_MAX];
     int64_t order[GOP_SAMPLES_MAX]; /* of being shown */
-    uint32_t shown[GOP_SAMPLES_MAX];
-    struct poc poc;
     uint32_t samples;
-    size_t gop_bytes;
+    uint64_t held_tfdt, held_utc; /* MUX_AU: the field's */
+    /* MUX_GOP: the group. */
+    uint32_t shown[GOP_SAMPLES_MAX];
     int64_t gop_tick; /* of its first sample */
     uint64_t gop_utc; /* or 0 */
     int gop_sync;     /* its first sample is a sync sample */

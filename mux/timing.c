@@ -98,3 +98,11 @@ int64_t timing_next(struct timing *t, const struct misb_stamp *stamp, int64_t ar
     t->count++;
     return tick;
 }
+
+int64_t timing_near(const struct timing *t, int places)
+{
+    if (t->source != TIME_RATE)
+        return t->last_tick + places * us_ticks(t->step_us);
+    int64_t n = (int64_t)t->count - 1 + places;
+    return n < 0 ? -rate_ticks(&t->rate, (uint64_t)-n) : rate_ticks(&t->rate, (uint64_t)n);
+}

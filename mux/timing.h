@@ -45,6 +45,10 @@ void timing_init(struct timing *t, int stamped, struct rate given, struct rate s
  * most TIME_STEP_MAX_US instead; the stamps behind it count from there. */
 int64_t timing_next(struct timing *t, const struct misb_stamp *stamp, int64_t arrival_us);
 
+/* The time of the picture `places` behind (or, < 0, before) the one that timing_next() was called
+ * for last, as far as it can be told, in ticks. */
+int64_t timing_near(const struct timing *t, int places);
+
 /* The interval to assume before there is a second access unit, in ticks: that of the rate where it
  * is known, but no more than a second of a clock's, to which a camera's rate may be no guide. */
 int64_t timing_first_interval(const struct timing *t);

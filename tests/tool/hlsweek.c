@@ -172,7 +172,7 @@ static void give_fragment(void)
                                        .flags = SAMPLE_SYNC};
     struct store_time t = time_now();
     frag_write_prft(buf, t.utc, tfdt);
-    size_t n = PRFT_BYTES + frag_write(buf + PRFT_BYTES, HEAD, id, tfdt, &sample, 1);
+    size_t n = PRFT_BYTES + frag_write(buf + PRFT_BYTES, HEAD, id, tfdt, &sample, 1, 0);
     memcpy(buf + n, p, sample.size);
     n += sample.size;
     if (unit_next(buf, n, &unit, &why) != UNIT_READY)

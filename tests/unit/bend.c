@@ -24,7 +24,7 @@ static struct elastic_step fragment(uint32_t n, const uint32_t *durations, const
                                     .size = 1,
                                     .flags = sync && !i ? SAMPLE_SYNC : SAMPLE_NON_SYNC,
                                     .shown = offsets[i]};
-    size_t len = frag_write(out, sizeof out, 5, 90000, s, n);
+    size_t len = frag_write(out, sizeof out, 5, 90000, s, n, 0);
     if (unit_next(out, len + n, &u, &why) != UNIT_READY)
         ok(0, "a fragment of %u", n);
     const struct moof_info *m = &u.moof;

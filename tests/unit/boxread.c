@@ -59,7 +59,7 @@ static size_t ours(uint32_t n, uint64_t tfdt)
         s[i] = (struct frag_sample){
             .duration = 3000 + i, .size = 10 + i, .flags = i ? SAMPLE_NON_SYNC : SAMPLE_SYNC};
     frag_write_prft(out, UINT64_C(1795305600123456), tfdt);
-    at += frag_write(out + at, sizeof out - at, 77, tfdt, s, n);
+    at += frag_write(out + at, sizeof out - at, 77, tfdt, s, n, 0);
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t k = 0; k < s[i].size; k++)
             out[at++] = (uint8_t)k;

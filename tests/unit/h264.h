@@ -13,7 +13,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { SET_MAX = 4096, CROP = 1, ASPECT = 2, COLOUR = 4, TIMING = 8, VUI = 16 };
+enum {
+    SET_MAX = 4096,
+    CROP = 1,
+    ASPECT = 2,
+    COLOUR = 4,
+    TIMING = 8,
+    VUI = 16,
+    HRD = 32,
+    REORDER = 64
+};
 
 /* Zero is a value that works: baseline, 4:2:0, one macroblock. */
 struct sps_plan {
@@ -29,6 +38,8 @@ struct sps_plan {
     unsigned aspect, sar_width, sar_height;
     unsigned colour[4]; /* full range, primaries, transfer, matrix */
     unsigned units, scale;
+    unsigned bitrate, cpb; /* of the NAL HRD; each a multiple of 64 */
+    unsigned reorder_frames;
 };
 
 struct pps_plan {
@@ -85,7 +96,28 @@ static inline void write_vui(struct bitwriter *w, const struct sps_plan *p)
         bitw_u(w, 32, p->scale);
         bitw_u(w, 1, 1);
     }
-    bitw_u(w, 4, 0); /* no HRD, pic_struct, restriction */
+    for (int vcl = 0; vcl < 2; vcl++) { /* the second HRD says something else */
+        bitw_u(w, 1, (p->has & HRD) != 0);
+        if (!(p->has & HRD))
+            continue;
+        bitw_ue(w, 1);
+        bitw_u(w, 8, 0x02);
+        for (unsigned part = 2 + (unsigned)vcl; part > (unsigned)vcl; part--) {
+            bitw_ue(w, (p->bitrate >> 6) / part - 1);
+            bitw_ue(w, (p->cpb >> 6) / part - 1);
+            bitw_u(w, 1, 1);
+        }
+        bitw_u(w, 20, 0x5a5a5);
+    }
+    bitw_u(w, (p->has & HRD) ? 2 : 1, 0); /* low delay, pic_struct */
+    bitw_u(w, 1, (p->has & REORDER) != 0);
+    if (p->has & REORDER) {
+        bitw_u(w, 1, 1);
+        for (unsigned i = 0; i < 4; i++)
+            bitw_ue(w, i);
+        bitw_ue(w, p->reorder_frames);
+        bitw_ue(w, 16);
+    }
 }
 
 static inline size_t make_sps(uint8_t *out, const struct sps_plan *p)
@@ -130,7 +162,7 @@ static inline size_t make_sps(uint8_t *out, const struct sps_plan *p)
     bitw_u(&w, 1, (p->has & CROP) != 0);
     for (int i = 0; p->has & CROP && i < 4; i++)
         bitw_ue(&w, p->crop[i]);
-    int vui = (p->has & (VUI | ASPECT | COLOUR | TIMING)) != 0;
+    int vui = (p->has & (VUI | ASPECT | COLOUR | TIMING | HRD | REORDER)) != 0;
     bitw_u(&w, 1, (unsigned)vui);
     if (vui)
         write_vui(&w, p);

@@ -175,7 +175,12 @@ static inline uint32_t sample_duration(const struct fragment *f, uint32_t i)
 
 static inline int sample_is_sync(const struct fragment *f, uint32_t i)
 {
-    return get_u32(f->table + f->step * i + 8) == SAMPLE_SYNC;
+    return !(get_u32(f->table + f->step * i + 8) & 0x10000);
+}
+
+static inline int32_t sample_offset(const struct fragment *f, uint32_t i)
+{
+    return f->step == 16 ? (int32_t)get_u32(f->table + f->step * i + 12) : 0;
 }
 
 static inline uint64_t fragment_ticks(const struct fragment *f)

@@ -154,7 +154,27 @@ static void vui(void)
     all.units = all.scale = UINT32_MAX;
     ok(sps_of(&all, &s) == 0 && s.num_units_in_tick == UINT32_MAX && s.time_scale == UINT32_MAX,
        "timing of 32 bits");
-    ok(sps_of(&(struct sps_plan){.has = VUI}, &s) == 0 && !s.has_colour, "a VUI that says nothing");
+    ok(sps_of(&(struct sps_plan){.has = VUI}, &s) == 0 && !s.has_colour && s.reorder_frames == -1 &&
+           s.max_bitrate == 0,
+       "a VUI that says nothing");
+    all.has |= HRD | REORDER;
+    all.bitrate = 4000000;
+    all.cpb = 640000;
+    all.reorder_frames = 16;
+    ok(sps_of(&all, &s) == 0 && s.max_bitrate == 4000000 && s.cpb_bits == 640000,
+       "the NAL HRD: the schedule of the highest rate, whatever the other HRD says");
+    ok(s.reorder_frames == 16, "max_num_reorder_frames");
+    all.reorder_frames = 17;
+    ok(sps_of(&all, &s) == 0 && s.reorder_frames == -1 && s.max_bitrate == 0 && s.time_scale,
+       "more than there can be: what is said of buffering is lost, the timing is not");
+    all = (struct sps_plan){.has = HRD, .bitrate = 0xffffffc0, .cpb = 384};
+    ok(sps_of(&all, &s) == 0 && s.max_bitrate == 0xffffffc0 && s.cpb_bits == 384,
+       "the largest rate that 32 bits hold");
+    ok(sps_of(&(struct sps_plan){.poc_type = 2}, &s) == 0 && s.reorder_frames == 0,
+       "order count type 2: nothing is reordered");
+    ok(sps_of(&(struct sps_plan){.profile = 110, .chroma = 1, .constraints = 0x10}, &s) == 0 &&
+           s.reorder_frames == 0,
+       "nor in an intra profile");
 }
 
 /* What is in front of the VUI must be whole; without the VUI the rest stands. */
@@ -171,6 +191,7 @@ static void cut_sps(const struct sps_plan *plan, const char *what)
         good &= r == 0 ? s.valid && s.width == whole.width && s.height == whole.height : !s.valid;
         good &= r < 0 || cut + 1 >= front;
         good &= r < 0 || s.time_scale == 0 || s.time_scale == whole.time_scale;
+        good &= r < 0 || s.reorder_frames == -1 || s.reorder_frames == whole.reorder_frames;
         good &= r == 0 || cut < front;
         good &= r < 0 || s.has_colour == 0 || s.time_scale == whole.time_scale;
     }
