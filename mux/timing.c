@@ -81,13 +81,13 @@ int64_t timing_next(struct timing *t, const struct misb_stamp *stamp, int64_t ar
     if (t->source == TIME_RATE) {
         tick = rate_ticks(&t->rate, t->count);
     } else {
-        int64_t clock_us = arrival_us;
+        int64_t clock_us = t->zero + t->last_us + t->step_us;
         int jumped = 0;
-        if (t->source == TIME_MISB && stamp) {
+        if (t->source == TIME_ARRIVAL) {
+            clock_us = smooth_next(&t->smooth, arrival_us);
+        } else if (stamp) {
             clock_us = stamp->us < CLOCK_MAX_US ? (int64_t)stamp->us : CLOCK_MAX_US;
             jumped = (stamp->status & MISB_DISCONTINUITY) != 0;
-        } else if (t->source == TIME_MISB) {
-            clock_us = t->zero + t->last_us + t->step_us;
         }
         place(t, clock_us, jumped);
         tick = us_ticks(t->last_us);

@@ -111,9 +111,18 @@ static void sources(void)
     ok(t.source == TIME_ARRIVAL && timing_first_interval(&t) == TICKS_NOMINAL && !t.guessed,
        "arrival where it means something");
     int good = timing_next(&t, NULL, 500) == 0 && timing_next(&t, NULL, 40500) == 3600;
-    good &= timing_next(&t, NULL, 40500) == 7200 && timing_next(&t, NULL, 40501) == 7201;
-    good &= timing_next(&t, NULL, 50501) == 8100;
-    ok(good, "arrival times are kept, and rise");
+    good &= timing_next(&t, NULL, 80500) == 7200 && timing_next(&t, NULL, 120500) == 10800;
+    ok(good, "even arrival times are kept, and count from the first");
+    int64_t late = timing_next(&t, NULL, 170500);
+    ok(late > 14400 && late < 15300, "one that is 10 ms late is not believed by as much");
+    ok(timing_next(&t, NULL, 3600170500) == 324015300, "an hour's gap is kept");
+    int64_t last = 324015300;
+    for (int i = 0; i < 100; i++) {
+        int64_t tick = timing_next(&t, NULL, 3600170500);
+        good &= tick > last && tick <= 324015300 + 4500 + 100;
+        last = tick;
+    }
+    ok(good, "a hundred at once rise, and stay within 50 ms");
     timing_init(&t, 0, none, none, 0);
     timing_init(&t, 1, (struct rate){1, 10}, none, 0);
     ok(timing_first_interval(&t) == 90000, "a clock's first interval is a second at most");
