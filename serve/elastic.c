@@ -276,6 +276,13 @@ static void begin_hold(struct elastic *e, int64_t now)
     e->hold = now + e->lead + (e->dries ? ELASTIC_RUN_DRY : -e->target);
     e->knocks = e->dries ? ELASTIC_KNOCKS : ELASTIC_KNOCKS_OTHERS;
     e->knock = now;
+    e->knocked = now + (int64_t)e->knocks * ELASTIC_KNOCK_EVERY;
+}
+
+void elastic_knocked(struct elastic *e, int64_t now)
+{
+    if (e->dries && now > e->knocked)
+        e->hold += now - e->knocked;
 }
 
 void elastic_arrived(struct elastic *e, int64_t now, int relayed)

@@ -101,6 +101,7 @@ struct elastic {
     uint64_t until;    /* HISTORY, BURST: where it ends */
     int64_t hold;      /* HOLD: until then */
     int64_t knock;     /* HOLD: when the next padding, or tick, is due */
+    int64_t knocked;   /* HOLD: when the last padding should have arrived */
     unsigned knocks;   /* HOLD: how many there are to come */
     unsigned blocks;   /* of ELASTIC_PAD: so many whole ones more */
     int64_t squeezed;  /* BURST: duration of each fragment */
@@ -137,6 +138,10 @@ void elastic_init(struct elastic *e, int64_t now, int runs, int dries);
  * an earlier one is. relayed: the acknowledgement is a front end's, which may hold some of it yet.
  */
 void elastic_arrived(struct elastic *e, int64_t now, int relayed);
+
+/* In ELASTIC_HOLD: the last padding has been acknowledged. Who waits for it, and is let run dry,
+ * may have begun later by as much as it was late. */
+void elastic_knocked(struct elastic *e, int64_t now);
 
 /* The network had stalled, and nothing was asked for; now it has delivered the last `media` us that
  * were sent. */

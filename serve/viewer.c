@@ -231,24 +231,44 @@ static int network_stalls(struct conn *c, int64_t now)
     return c->stalled != 0;
 }
 
-/* The history is on its way; play begins when it has come. */
-static int is_joining(struct conn *c, int64_t now)
+/* Whether the body has been acknowledged up to the mark, or it has taken too long. */
+static int has_arrived(const struct conn *c, int64_t now)
 {
     int unacknowledged = 0;
+    return ioctl(c->fd, SIOCOUTQ, &unacknowledged) < 0 ||
+           c->body >= c->mark + (unsigned)unacknowledged || now - c->mark_at >= JOIN_MAX_US;
+}
+
+/* The history is on its way, and nothing is sent until it has come. */
+static int is_joining(struct conn *c, int64_t now)
+{
     if (c->elastic.mode == ELASTIC_BURST || c->elastic.mode == ELASTIC_LIVE)
-        c->joined = 1; /* by another way */
+        c->joined = JOINED; /* by another way */
     if (c->joined || c->elastic.mode != ELASTIC_HOLD)
         return 0;
     if (c->mark != c->body) {
         c->mark = c->body;
         c->mark_at = now;
     }
-    if (ioctl(c->fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged &&
-        now - c->mark_at < JOIN_MAX_US)
+    if (!has_arrived(c, now))
         return 1;
-    c->joined = 1;
+    c->joined = ARRIVED;
     elastic_arrived(&c->elastic, now, c->proxied);
     return 0;
+}
+
+/* Behind it come the paddings, for which play waits. Returns when to look again. */
+static int64_t knocking(struct conn *c, int64_t now)
+{
+    if (c->joined != ARRIVED)
+        return INT64_MAX;
+    if (c->elastic.knocks)
+        return INT64_MAX;
+    if (!has_arrived(c, now))
+        return now + JOIN_LOOK_US;
+    c->joined = JOINED;
+    elastic_knocked(&c->elastic, now);
+    return INT64_MAX;
 }
 
 /* stream.mp4. 1 something is pending, 0 wait, -1 the end. */
@@ -259,6 +279,7 @@ static int next_elastic(struct server *s, struct conn *c, int64_t now, int64_t *
         *due = now + JOIN_LOOK_US;
         return 0;
     }
+    int64_t look = knocking(c, now);
     if (c->elastic.mode == ELASTIC_LIVE && network_stalls(c, now)) {
         *due = now + LOOK_US;
         return 0;
@@ -272,12 +293,17 @@ static int next_elastic(struct server *s, struct conn *c, int64_t now, int64_t *
     case ELASTIC_PAD:
         set_pending(c, PENDING_PAD);
         c->pad = pad_length(c->body) + c->elastic.blocks * ELASTIC_PAD_BYTES;
+        if (c->joined == ARRIVED) {
+            c->mark = c->body + c->pad;
+            c->mark_at = now;
+        }
         break;
     case ELASTIC_TICK:
         set_pending(c, PENDING_PAD);
         c->pad = BOX_HEAD;
         break;
     case ELASTIC_WAIT:
+        *due = look < *due ? look : *due;
         return 0;
     default:
         return -1;
@@ -437,7 +463,7 @@ void viewer_begin(struct server *s, struct conn *c, const struct http_request *r
     c->state = CONN_VIEWER;
     c->pending = PENDING_NONE;
     c->blocked = 0;
-    c->joined = 0;
+    c->joined = JOINING;
     c->stalled = c->lag = 0;
     c->mark = 0;
     c->mark_at = now;

@@ -23,6 +23,28 @@ static void arrives(void)
         }
 }
 
+/* Play waits for the paddings, too: when the last of them comes late, it may have begun late. */
+static void late_paddings(void)
+{
+    static const int64_t late[] = {-100000, 0, 400000};
+    for (int dries = 0; dries < 2; dries++)
+        for (size_t i = 0; i < 3; i++) {
+            camera(30, 30, 500);
+            stall(6 * SECOND);
+            join(0);
+            elastic_init(&e, now, 0, dries);
+            pump();
+            elastic_arrived(&e, now, 0);
+            int64_t hold = e.hold;
+            unsigned knocks = dries ? ELASTIC_KNOCKS : ELASTIC_KNOCKS_OTHERS;
+            live(knocks * ELASTIC_KNOCK_EVERY + late[i], 0);
+            elastic_knocked(&e, now);
+            int64_t more = e.hold - hold, want = dries && late[i] > 0 ? late[i] : 0;
+            ok(llabs(more - want) < 10000, "the last padding %d ms late, %s: dry %d ms later",
+               (int)(late[i] / 1000), dries ? "Chromium" : "another", (int)(more / 1000));
+        }
+}
+
 /* Other players wait for long when they have run dry. */
 static void never_dry(void)
 {
@@ -95,6 +117,7 @@ static void slow_link(int history)
 int main(void)
 {
     arrives();
+    late_paddings();
     never_dry();
     delivered();
     slow_link(1);
