@@ -8,6 +8,7 @@ import resource
 import select
 import shutil
 import signal
+import statistics
 import struct
 import subprocess
 import sys
@@ -354,6 +355,62 @@ def delay():
     os.close(ends[0])
 
 
+def timeless(stream, rate):
+    """The test card's stream as one without capture times, and without the rate in its parameter sets."""
+    sets = next(nal for nal in nals(stream) if nal[0] & 31 == 7)
+    body = sets.replace(b"\0\0\3", b"\0\0")
+    bits = f"{int.from_bytes(body, 'big'):0{8 * len(body)}b}"
+    timing = f"1{1:032b}{2 * rate:032b}1"
+    assert bits.count(timing) == 1
+    bits = bits.replace(timing, "0").rstrip("0")
+    bits += "0" * (-len(bits) % 8)
+    body = re.sub(rb"\0\0(?=[\0-\3])", b"\0\0\3", int(bits, 2).to_bytes(len(bits) // 8, "big"))
+    return stream.replace(sets, body).replace(UUID, b"x" * 16)
+
+
+def unsteadiness(times):
+    """How far an interval is from the usual one, as a rule: what the machine does to a few of them does not count."""
+    intervals = [b - a for a, b in zip(times, times[1:])]
+    usual = statistics.median(intervals)
+    return statistics.median(abs(i - usual) for i in intervals)
+
+
+def relayed(units, rate):
+    """When each was sent, through something that holds each up for another while, and when it is shown: seconds."""
+    run = subprocess.Popen([MUX], stdin=subprocess.PIPE, stdout=open(path("j.mp4"), "wb"), stderr=subprocess.PIPE)
+    sent, start = [], time.monotonic()
+    for n, unit in enumerate(units):
+        time.sleep(max(0, start + n / rate + random.uniform(0, 0.015) - time.monotonic()))
+        sent.append(time.monotonic())
+        run.stdin.write(unit)
+        run.stdin.flush()
+    said = run.communicate(timeout=10)[1]
+    out = subprocess.run(["ffprobe", "-v", "error", "-show_entries", "packet=pts", "-of", "csv=p=0", path("j.mp4")],
+                         capture_output=True, text=True, timeout=60).stdout.split()
+    return sent, [int(pts.strip(",")) / TICKS for pts in out], run.returncode == 0 and said == b""
+
+
+def arrivals():
+    """A camera that says nothing of its times. A machine that has no time for it gets two more goes."""
+    if not FFMPEG:
+        return skip("times of arrival", "no ffprobe")
+    rate, count, settled = 60, 240, 80
+    units = at_once(timeless(card("-n", str(count), "-r", str(rate)), rate))
+    quiet = rise = True
+    for _ in range(3):
+        sent, shown, good = relayed(units, rate)
+        quiet &= good
+        rise &= len(shown) == count and all(b > a for a, b in zip(shown, shown[1:]))
+        before, after = unsteadiness(sent[settled:]), unsteadiness(shown[settled:])
+        behind = [b - a for a, b in zip(sent, shown)]
+        drift = statistics.median(behind[-40:]) - statistics.median(behind[settled:settled + 40])
+        if after * 4 < before and abs(drift) < 0.04:
+            break
+    ok(quiet and rise, "a live stream without times: 0, nothing said, every frame, and times that rise")
+    ok(after * 4 < before, f"ffprobe sees a quarter of the arrivals' jitter at most: {before * 1e3:.2f} ms sent, {after * 1e3:.2f} shown")
+    ok(abs(drift) < 0.04, f"and no delay builds up: {drift * 1e3:.1f} ms in {(count - settled) / rate:.1f} s")
+
+
 def x264(*params, filters="", frames=60):
     return subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x240:rate=25" + filters,
                            "-frames:v", str(frames), "-c:v", "libx264", "-bf", "0", "-g", "20", *params, "-f", "h264", "-"],
@@ -594,6 +651,7 @@ def main():
     killed()
     pipe()
     delay()
+    arrivals()
     from_others()
     size_changes()
     turned()
