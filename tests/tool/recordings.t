@@ -208,7 +208,7 @@ def ffmpeg(r):
     asked = run("ffprobe", "-v", "error", "-show_entries", "format=duration:packet=pts", "-of", "default=nw=1", r.path, text=True)
     length = re.search(r"^duration=([\d.]+)$", asked.stdout, re.M)
     ok(asked.returncode == 0 and (asked.stderr == "" or r.spare) and length and r.lasts(float(length[1])),
-       f"ffprobe: {r.what}: it lasts {length and length[1]} s, {r.seconds():.3f} wanted {asked.stderr[:200]}")
+       f"ffprobe: {r.what}: it lasts {length and length[1]} s, {r.seconds():.3f} wanted {asked.stderr.strip().splitlines()[:1]}")
     pts = [int(n) for n in re.findall(r"^pts=(\d+)$", asked.stdout, re.M)]
     steps = {b - a for a, b in zip(pts, pts[1:])}
     more = r.spare * FPS // TICKS
