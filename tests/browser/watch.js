@@ -5,16 +5,19 @@
 //   seconds  how long to watch, from the request (default 15)
 //   wait     seconds of calm before the request, so that the browser's own start is not measured (default 2)
 //   seek     seconds of media time to go to then, one after the other, as often as it is given
+//   patience seconds that a player may take to know its stream before that, and for each seek (default 10)
 //   report   address the report is POSTed to
 //
 // The report:
-//   { agent, players: [{ src, requested, stopped, skew, columns, frames, unreadable, events, duration, sought }] }
+//   { agent, players: [{ src, requested, stopped, skew, columns, frames, unreadable, events, duration, seekable,
+//     sought }] }
 //   requested, stopped   page clock, see clock()
 //   skew                 ms the page clock has run away from the wall clock by the end
 //   frames               one row per frame shown whose CRC is right, named by columns
 //   unreadable           page clock of every look at a picture whose CRC was wrong
 //   events               [page clock, name, currentTime, "WxH", error message or null]
 //   duration             as the browser knows it; null for Infinity
+//   seekable             up to which second it says it can seek, or null
 //   sought               [ms it took, currentTime, capture_us of the picture shown then or null] of each seek
 'use strict';
 
@@ -22,7 +25,6 @@ const CELL = 16;                                    // one cell is one macrobloc
 const CARD_BYTES = 13;                              // counter 4, capture time 8, CRC 1
 const CARD_BITS = CARD_BYTES * 8;
 const COLUMNS = ['clock', 'counter', 'capture_us', 'media_s', 'current_s', 'buffered_s', 'presented'];
-const SEEK_SECONDS = 10;                            // what a seek may take
 const EVENTS = ['loadedmetadata', 'canplay', 'playing', 'waiting', 'stalled', 'pause', 'seeking', 'ended', 'emptied',
     'resize', 'durationchange', 'ratechange', 'error'];
 
@@ -83,12 +85,12 @@ function eachRefresh(video, look) {
 }
 
 // Sends a player to a time of its own. What it shows there is looked at once it has had time to be drawn.
-async function seek(video, readCard, to) {
+async function seek(video, readCard, to, patience) {
     const began = clock();
     video.pause();
     const done = new Promise(resolve => video.addEventListener('seeked', resolve, { once: true }));
     video.currentTime = to;
-    await Promise.race([done, sleep(SEEK_SECONDS)]);
+    await Promise.race([done, sleep(patience)]);
     const took = clock() - began;
     await sleep(0.3);
     return [took, video.currentTime, readCard(video)?.capture ?? null];
@@ -115,7 +117,9 @@ function watch(src) {
     document.body.append(video);
     record.requested = clock();
     video.src = src;
-    return { record, seek: to => seek(video, readCard, to), duration: () => video.duration };
+    const known = new Promise(resolve => video.addEventListener('loadedmetadata', resolve, { once: true }));
+    const seekable = () => video.seekable.length ? video.seekable.end(video.seekable.length - 1) : null;
+    return { record, known, seek: (...to) => seek(video, readCard, ...to), duration: () => video.duration, seekable };
 }
 
 async function main() {
@@ -125,10 +129,13 @@ async function main() {
     await sleep(Number(query.get('wait') ?? 2));
     const players = sources.map(watch);
     await sleep(Number(query.get('seconds') ?? 15));
-    for (const { record, duration } of players)
-        Object.assign(record, { stopped: clock(), skew: clock() - Date.now(), duration: duration(), sought: [] });
-    for (const to of query.getAll('seek'))
-        for (const { record, seek } of players) record.sought.push(await seek(Number(to)));
+    for (const { record } of players) Object.assign(record, { stopped: clock(), skew: clock() - Date.now(), sought: [] });
+    const patience = Number(query.get('patience') ?? 10), places = query.getAll('seek').map(Number);
+    if (places.length) await Promise.race([Promise.all(players.map(player => player.known)), sleep(patience)]);
+    for (const { record, duration, seekable } of players)
+        Object.assign(record, { duration: duration(), seekable: seekable() });
+    for (const to of places)
+        for (const { record, seek } of players) record.sought.push(await seek(to, patience));
 
     // A plain string goes as text/plain, which needs no permission from the other origin.
     const body = JSON.stringify({ agent: navigator.userAgent, players: players.map(({ record }) => record) });
