@@ -8,8 +8,8 @@ and to a pipe. CASE=n runs one alone, and KEEP=dir keeps the streams of failures
 The rule of confinement. Every access unit that no damage touched from its first slice to its last is in the output, in
 order: all of its slices, byte for byte, in one sample. No other slice is in that sample but those of the other field of
 its frame and, where something in it or beside it was hit, debris of that. But
-  - a parameter set that was hit, lost or made by the damage may make the pictures behind it unreadable, up to where
-    every set of the stream has come again;
+  - where a parameter set was hit, lost or made by the damage, slice headers are read by it and access units may be cut
+    elsewhere, up to where every set of the stream has come again;
   - where nothing has been written yet, the output begins at the next picture that decodes alone: an IDR picture with
     its sets at the latest.
 A NAL unit is touched where a byte of it, of its start code or of the next start code was: without that it goes on.
@@ -214,6 +214,15 @@ def flips(rng, source):
     return [(at, at + 1, bytes([source.stream[at] ^ 1 << rng.randrange(8)])) for at in sorted(places)]
 
 
+def set_flips(rng, source):
+    """In parameter sets, from which most else follows."""
+    sets = [n for n in nals(source.stream) if n.kind in SETS]
+    if not sets:
+        return flips(rng, source)
+    places = {n.code + 3 + rng.randrange(len(n.data)) for n in rng.choices(sets, k=rng.randint(1, 3))}
+    return [(at, at + 1, bytes([source.stream[at] ^ 1 << rng.randrange(8)])) for at in sorted(places)]
+
+
 def stretch(rng, source):
     n = length(rng, len(source.stream) // 4 + 1)
     a = rng.randrange(len(source.stream) - n + 1)
@@ -253,7 +262,7 @@ def unharmed(_rng, _source):
     return []
 
 
-KINDS = [flips, flips, flips, dropped, dropped, zeroed, inserted, inserted, doubled, doubled, cut, unharmed]
+KINDS = [flips, flips, flips, set_flips, set_flips, dropped, dropped, zeroed, inserted, inserted, doubled, doubled, cut, unharmed]
 
 
 def damaged(source, edits):
@@ -512,7 +521,7 @@ def binary():
     run = subprocess.run(["make", "-s", "-j2", "-C", ROOT, "BUILD=" + own, "SAN=address,undefined", "CFLAGS=-O1 -g",
                           "SOURCES=" + " ".join(files), own + "/h264fmp4"], capture_output=True, text=True, timeout=300, env=environment)
     if run.returncode:
-        print("# " + (run.stdout + run.stderr).replace("\n", "\n# "))
+        raise RuntimeError("the build with sanitizers: " + run.stdout + run.stderr)
     return os.path.join(own, "h264fmp4")
 
 
@@ -664,11 +673,17 @@ def planted(program, made):
     yield "a slice with one byte changed is found", lost(samples[:7] + [spoilt] + samples[8:])
     yield "two samples that changed places are found", lost(samples[:7] + [samples[8], samples[7]] + samples[9:])
     yield "two samples that became one are found", lost(samples[:7] + [samples[7] + samples[8]] + samples[9:])
+    if FFMPEG:
+        names = [os.path.join(WORK.name, name) for name in ("whole.mp4", "spoilt.mp4")]
+        for name, data in zip(names, (out, out.replace(b"moov", b"moof"))):
+            with open(name, "wb") as f:
+                f.write(data)
+        found = [name for name, _ in opened([(names[0], len(samples)), (names[1], len(samples)), (names[0], len(samples))])]
+        yield "one of three files that ffmpeg does not open is found", found == names[1:]
+        yield "a sample that ffmpeg does not find is found", bool(opened([(names[0], len(samples) + 1)]))
 
 
 def main():
-    made, found = sources()
-    program = binary()
     number = failed = 0
 
     def ok(good, what, more=()):
@@ -679,6 +694,8 @@ def main():
             print("# " + line.replace("\n", "\n# "), flush=True)
 
     try:
+        made, found = sources()
+        program = binary()
         for what, good in planted(program, made):
             ok(good, what)
         only_one = os.environ.get("CASE")
