@@ -483,8 +483,10 @@ def walk(data):
 # What the validator may say of damaged pictures; of the boxes around them it may say nothing.
 OF_PICTURES = ("unreadable slice header", "slice names ", "a picture is split", "forbidden_zero_bit", "AUD not first",
                "presentation order is not", "a coded video sequence starts", "IDR sample not marked", "sync sample without an IDR",
-               "sample_depends_on 1 on an IDR", "starts with an Annex-B start code", "avcC: start code or 000000 inside",
-               "bad in-band parameter set", "start code or 000000 inside", "sample without a slice", "sample_depends_on 2", "avc1: in-band", "second ftyp", "second moov", "moov after a moof", "track id 1 twice")
+               "sample_depends_on 1 on an IDR", "sample_depends_on 2", "sample without a slice", "starts with an Annex-B start code",
+               "bad in-band parameter set",
+               "avcC: start code or 000000 inside", "start code or 000000 inside", "avc1: in-band",
+               "second ftyp", "second moov", "moov after a moof", "track id 1 twice")
 
 
 def validator():
