@@ -112,7 +112,7 @@ class Source:
         self.units = [Unit() for _ in firsts]
         for nal in parts:
             at = bisect.bisect_right(firsts, nal.code + 3) - 1
-            if at >= 0 and nal.data:
+            if at >= 0:
                 self.units[at].nals.append(nal)
         for unit, field in zip(self.units, fields or []):
             unit.field = field
