@@ -15,6 +15,7 @@
 #   make bench-hls             what HLS segments cost, beside nginx
 #   make lab [LAB="plain far"] what browsers make of stream.mp4: see tests/browser/lab -l; root's
 #   make players [TIME=120]    HLS in browsers and players of all kinds
+#   make corpus-table          what h264fmp4, ffmpeg and GStreamer make of the corpus, as Markdown
 #   make stress TIME=60        a ring's writer flat out and 16 readers
 #   make soak TIME=900         the appliance under a killer
 VERSION = 0.1.0
@@ -138,6 +139,9 @@ players: all
 lab: all
 	BUILD=$(BUILD) tests/browser/lab -n 5 $(LAB)
 
+corpus-table: all
+	BUILD=$(BUILD) tests/tool/corpuspeers
+
 stress: $(BUILD)/bench/ringstress
 	$< $(TIME)
 
@@ -199,4 +203,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/fuzz/*/*.d)
-.PHONY: all built tools units unit test bench bench-fan bench-hls bench-tls fuzz guest guest-debian lab players stress lint install deb deb-root clean
+.PHONY: all built tools units unit test corpus-table bench bench-fan bench-hls bench-tls fuzz guest guest-debian lab players stress lint install deb deb-root clean

@@ -77,14 +77,22 @@ static void look(struct mux *m, const uint8_t *window, const struct au *au, stru
     }
 }
 
+static int is_readable(const uint8_t *set, size_t len)
+{
+    struct sps sps;
+    struct pps pps;
+    return nal_type(set[0]) == NAL_SPS ? sps_parse(set, len, &sps) == 0
+                                       : pps_parse(set, len, &pps) == 0;
+}
+
 /* Whether this NAL unit goes into the sample. A pipe keeps parameter sets in front of the pictures,
  * so that a reader of one endless response follows a change of size. A file has them in its avcC,
  * until one changes: from then on it keeps all, since decoders drop the PPSs of an SPS they see
- * replaced. */
+ * replaced. A damaged one goes nowhere: what it was to replace is still in force. */
 static int keeps(const struct mux *m, const uint8_t *window, const struct au_nal *n)
 {
     enum nal_type t = nal_type(n->header);
-    if (is_transport(t))
+    if (is_transport(t) || (is_paramset(t) && !is_readable(window + n->at, n->len)))
         return 0;
     if (is_paramset(t) && m->opt.patchable && !m->in_band)
         return !paramstore_in_config(&m->store, window + n->at, n->len);
