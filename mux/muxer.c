@@ -425,6 +425,9 @@ unsigned mux_add(struct mux *m, uint8_t *window, const struct au *au, int64_t ar
     t.sync = decodes_alone(m, au, &c) || first;
     t.flags = !t.sync ? SAMPLE_NON_SYNC : au->intra ? SAMPLE_SYNC : SAMPLE_RECOVERY;
     t.utc = c.stamped ? c.stamp.us : utc_us;
+    if (t.utc &&
+        m->timing.source == TIME_ARRIVAL) /* of the time that media has, not of its jitter */
+        t.utc += (uint64_t)(m->timing.smooth.last_us - arrival_us);
     m->stale |= !first && c.new_config;
     if ((m->stale || is_resized(m, au)) && (t.sync || m->opt.patchable))
         reconfigure(m, au, t.tick);
