@@ -66,7 +66,7 @@ struct conn {
     int64_t stalled;    /* us of media the network had not delivered when it stalled, or 0 */
     int64_t mark_at;    /* VIEW_STREAM: when the body had `mark` bytes, which are to arrive */
     uint64_t mark;
-    int64_t lag;          /* us an acknowledgement takes beyond MARK_US, smoothed */
+    int64_t lag;          /* us an acknowledgement took beyond MARK_US lately, at most */
     int keep_alive;       /* VIEW_STILL: another request may follow */
     int head_only;        /* VIEW_STILL: answer to a HEAD */
     uint32_t epoch;       /* of the init segment sent last */

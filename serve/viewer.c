@@ -21,10 +21,10 @@ enum {
     LIVE_INIT_MAX = RING_INIT_BYTES + 64,
     ANSWER_HEAD_MAX = 512,
     VIEWER_BYTES_MAX = 1024,
-    MARK_US = 100000,    /* how often a viewer's network is looked at, */
-    STALL_US = 150000,   /* how much later than usual the acknowledgement of that may come */
-    LAG_MAX_US = 600000, /* and what is taken for usual at most */
-    LAG_SMOOTH = 4,
+    MARK_US = 100000,      /* how often a viewer's network is looked at, */
+    STALL_US = 200000,     /* how much later than ever the acknowledgement of that may come */
+    LAG_MAX_US = 600000,   /* and what is taken for late, not for a stall, from then on */
+    LAG_FADE = 64,         /* looks after which that is forgotten */
     JOIN_LOOK_US = 3000,   /* whether a history has arrived is looked at so often */
     JOIN_MAX_US = 3000000, /* and for so long */
     LOOK_US = 20000        /* a network that stalls is looked at again */
@@ -220,8 +220,9 @@ static int network_stalls(struct conn *c, int64_t now)
     if (c->body >= c->mark + (unsigned)unacknowledged) {
         if (c->stalled)
             elastic_delivered(&c->elastic, now, c->stalled);
-        else
-            c->lag += ((age < LAG_MAX_US ? age : LAG_MAX_US) - MARK_US - c->lag) / LAG_SMOOTH;
+        c->lag -= c->lag / LAG_FADE;
+        if (age < LAG_MAX_US && age - MARK_US > c->lag)
+            c->lag = age - MARK_US;
         c->stalled = 0;
         c->mark = c->body;
         c->mark_at = now;
