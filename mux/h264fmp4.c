@@ -16,6 +16,7 @@
 #include "capture/au.h"
 #include "capture/exit.h"
 #include "capture/rate.h"
+#include "mux/box.h"
 #include "mux/muxer.h"
 
 enum {
@@ -157,6 +158,20 @@ static void patch_entry(void)
         fail(EXIT_AGAIN, "standard output", strerror(errno));
 }
 
+/* How long a file lasts by its moov: no longer than by its fragments, whenever it ends. */
+static void patch_length(void)
+{
+    static uint64_t told;
+    uint8_t length[8];
+    if (!mux.length_at || mux.length == told)
+        return;
+    told = mux.length;
+    put_u32(length, (uint32_t)(told >> 32));
+    put_u32(length + 4, (uint32_t)told);
+    if (pwrite(STDOUT_FILENO, length, sizeof length, (off_t)mux.length_at) != sizeof length)
+        fail(EXIT_AGAIN, "standard output", strerror(errno));
+}
+
 /* Every access unit that is whole in window[0, len) goes out. Returns the bytes used up; *offset,
  * of the window in the stream, goes along. */
 static size_t drain(uint8_t *window, size_t len, int end, int live, uint64_t *offset)
@@ -175,6 +190,7 @@ static size_t drain(uint8_t *window, size_t len, int end, int live, uint64_t *of
             if (mux.patch)
                 patch_entry();
             write_all(mux.iov, n);
+            patch_length();
         }
         used += au.size;
         *offset += au.size;
@@ -224,6 +240,7 @@ static void run(int live)
         }
     }
     write_all(mux.iov, mux_end(&mux));
+    patch_length();
     if (!mux.started && !stop)
         fail(EXIT_BAD_INPUT, "standard input",
              offset + to ? "no H.264 picture that can be decoded, or no parameter sets"

@@ -233,7 +233,7 @@ static void write_mdia(struct box *b, struct paramstore *store, const struct sps
 }
 
 size_t init_write(uint8_t *out, size_t cap, struct paramstore *store, unsigned sps_id,
-                  unsigned rotate, struct init_place *place)
+                  unsigned rotate, int file, struct init_place *place)
 {
     const struct sps *s = &store->parsed[sps_id];
     struct box b;
@@ -248,6 +248,13 @@ size_t init_write(uint8_t *out, size_t cap, struct paramstore *store, unsigned s
     write_mdia(&b, store, s, place);
     box_close(&b, trak);
     size_t mvex = box_open(&b, "mvex");
+    place->length = 0;
+    if (file) {
+        size_t mehd = box_open_full(&b, "mehd", 1, 0);
+        place->length = b.len;
+        box_u64(&b, 0);
+        box_close(&b, mehd);
+    }
     size_t trex = box_open_full(&b, "trex", 0, 0);
     box_u32(&b, TRACK_ID);
     box_u32(&b, 1); /* default_sample_description_index */

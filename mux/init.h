@@ -14,13 +14,15 @@ enum {
 
 struct init_place {
     size_t entry_type; /* offset of the sample entry's four characters, avc1 */
+    size_t length;     /* offset of mehd's 8 bytes of duration, in ticks; 0 without one */
 };
 
 /* Writes ftyp and moov and returns their length, or 0 when there is no usable parameter set or no
  * room. sps_id: the SPS the first picture uses; it comes first in the avcC and gives the size.
  * rotate: degrees clockwise a player is to turn the picture, 0, 90, 180 or 270. Marks what the
- * avcC holds in the store. */
+ * avcC holds in the store. file: with an mehd (8.8.2) of 0, which is to be kept up to date: without
+ * one Firefox takes a file to end where it has read to. */
 size_t init_write(uint8_t *out, size_t cap, struct paramstore *store, unsigned sps_id,
-                  unsigned rotate, struct init_place *place);
+                  unsigned rotate, int file, struct init_place *place);
 
 #endif

@@ -134,11 +134,12 @@ static int put_init(struct mux *m, const struct au *au)
     struct init_place place;
     if (!au->first.known)
         return -1;
-    size_t n =
-        init_write(m->init, sizeof m->init, &m->store, au->first.sps_id, m->opt.rotate, &place);
+    size_t n = init_write(m->init, sizeof m->init, &m->store, au->first.sps_id, m->opt.rotate,
+                          m->opt.mode == MUX_GOP && m->opt.patchable, &place);
     if (!n)
         return -1;
     m->patch_at = m->written + place.entry_type;
+    m->length_at = place.length ? m->written + place.length : 0;
     m->stale = 0;
     m->announced = m->store.parsed[au->first.sps_id];
     put_iov(m, m->init, n);
@@ -257,6 +258,7 @@ static void flush_gop(struct mux *m, int64_t next)
         mfra_add(&m->mfra, (uint64_t)m->gop_tick, moof);
     put_head(m, (uint64_t)m->gop_tick, m->gop_utc, m->sample, m->samples, 0);
     put_gathered(m);
+    m->length = (uint64_t)m->tick + m->duration;
 }
 
 static int gop_is_full(const struct mux *m, uint32_t size, int64_t tick)

@@ -65,6 +65,9 @@ struct mux {
     uint32_t duration;    /* of the last sample */
     uint64_t patch_at;    /* where the sample entry's type lies in the output */
     int patch;            /* the caller is to write MUX_PATCH there, once, and clear this */
+    uint64_t length_at;   /* where a file's length lies in the output; 0: nowhere */
+    uint64_t length;      /* ticks up to the end of the last fragment handed out: the caller is to
+                           * write it there, 8 bytes, big-endian, behind the fragment */
     int in_band;          /* the output says avc3 already */
     int stale;            /* parameter sets came that the output's moov does not have */
     struct sps announced; /* the SPS that gave the moov its size */

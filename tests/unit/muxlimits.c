@@ -167,15 +167,16 @@ static void many_sets(void)
         make_pps(nal, &pps);
         paramstore_put(&store, nal, PARAMSET_BYTES_MAX);
     }
-    size_t len = init_write(init, sizeof init, &store, 5, 0, &place);
+    size_t len = init_write(init, sizeof init, &store, 5, 0, 0, &place);
     ok(len > (STORE_SPS_MAX + STORE_PPS_MAX) * PARAMSET_BYTES_MAX,
        "a full store fits the moov: %zu", len);
     ok(!memcmp(init + place.entry_type, "avc1", 4), "the sample entry is where it is said to be");
     good = 1;
     for (size_t cap = 0; cap < len; cap += 97)
-        good &= init_write(init, cap, &store, 5, 0, &place) == 0;
+        good &= init_write(init, cap, &store, 5, 0, 0, &place) == 0;
     ok(good, "no smaller buffer does");
-    ok(init_write(init, sizeof init, &store, 31, 0, &place) == 0, "an SPS that is not there: none");
+    ok(init_write(init, sizeof init, &store, 31, 0, 0, &place) == 0,
+       "an SPS that is not there: none");
 }
 
 int main(void)
