@@ -131,7 +131,7 @@ static void parse_aspect(struct bits *b, struct sps *s)
     }
 }
 
-/* E.1.2, E.2.2. The first of the schedules is the one of the highest rate. */
+/* E.1.2, E.2.2: bits a second and bits of the schedule of the highest rate. */
 static void parse_hrd(struct bits *b, uint32_t *bitrate, uint32_t *cpb_bits)
 {
     uint32_t schedules = bits_ue(b) + 1;
