@@ -11,7 +11,9 @@ enum {
     RATE_SECONDS = 2, /* of the newest pictures: what a bit rate is estimated from */
     RATE_SPARE = 4,   /* a part more than that, for what is still to come */
     MILLI = 1000,
-    SILENCE_S = 3,
+    /* A camera counts as asleep after CAMERA_STALE_US; by its own times that may be as much less as
+     * capture and arrival may differ (feed.c). */
+    SILENCE_US = CAMERA_STALE_US - 1000000,
     LINGER_TARGETS = 4, /* target durations */
 };
 
@@ -93,7 +95,7 @@ static int is_behind_silence(const struct ring *r, const struct segment *s)
         return 0;
     uint64_t end = before.dts + before.duration;
     uint32_t timescale = atomic_load_explicit(&init->timescale, memory_order_relaxed);
-    return first.dts > end && (first.dts - end) / timescale >= SILENCE_S;
+    return first.dts > end && (first.dts - end) / timescale >= SILENCE_US / SEGMENT_SECOND;
 }
 
 /* A server that has only just come does not know what the one before has withdrawn: it lists

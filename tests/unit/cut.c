@@ -245,6 +245,16 @@ static void playlists(void)
        "when pictures come again, it begins with them");
     ok(strstr(hls.text, "#EXT-X-DISCONTINUITY-SEQUENCE:0\n#EXT-X-DISCONTINUITY\n") != NULL,
        "behind a discontinuity");
+    struct hls other;
+    cut_end(&cut);
+    dts += SCALE * 13 / 10;
+    uint64_t woken = cut_next(ring);
+    run(61, 30);
+    memset(&other, 0, sizeof other);
+    hls_update(&other, &camera, now);
+    hls = other;
+    ok(other.length && lists(woken) && !lists(woken - 1),
+       "even where the times tell of less silence than there was");
 }
 
 static void small(void)
