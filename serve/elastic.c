@@ -32,13 +32,32 @@ static void pass_time(struct elastic *e, int64_t now)
         e->most = e->lead;
 }
 
-/* Nothing was sent for longer than there may have been media: a clock that stopped goes on only
- * when some frames have come, of which there are `count` now. duration: of one. */
+/* Nothing was sent for longer than there may have been media. */
+static int is_silence(const struct elastic *e, int64_t duration)
+{
+    return !e->runs && e->lead == 0 && e->at - e->sent > 2 * duration;
+}
+
+/* A clock that stopped goes on only when some frames have come, of which there are `count` now.
+ * duration: of one. */
 static void end_silence(struct elastic *e, uint64_t count, int64_t duration)
 {
     int64_t waited = count < ELASTIC_RESUME ? (ELASTIC_RESUME - (int64_t)count) * duration : 0;
-    if (!e->runs && e->lead == 0 && e->at - e->sent > 2 * duration && e->most < waited)
+    if (is_silence(e, duration) && e->most < waited)
         e->most = waited;
+}
+
+/* Until there are enough, that would be long. */
+static int resumes_late(const struct elastic *e)
+{
+    return e->dries && (ELASTIC_RESUME - 1) * e->frame > ELASTIC_RESUME_WAIT;
+}
+
+/* How often a keyframe must be there once more, with so many samples from it on; 0: too much. */
+static unsigned repeats(const struct ring_frag *key, unsigned samples)
+{
+    unsigned n = samples < ELASTIC_REPEATED ? ELASTIC_REPEATED - samples : 0;
+    return key->samples == 1 && (uint64_t)n * key->size <= ELASTIC_REPEAT_BYTES ? n : 0;
 }
 
 /* A clock that runs has gone past the end: what comes now belongs where the clock is. */
@@ -107,13 +126,18 @@ static unsigned history(struct elastic *e, const struct ring *r, uint64_t head)
     return 0;
 }
 
+static int64_t within(int64_t least, int64_t us, int64_t most)
+{
+    return us < least ? least : us > most ? most : us;
+}
+
 static void set_target(struct elastic *e, int64_t frame)
 {
-    e->target = ELASTIC_TARGET_FRAMES * frame + ELASTIC_TARGET_MORE;
-    if (e->target > ELASTIC_TARGET_MAX)
-        e->target = ELASTIC_TARGET_MAX;
-    if (e->target < ELASTIC_TARGET)
-        e->target = ELASTIC_TARGET;
+    int64_t frames = ELASTIC_TARGET_FRAMES * frame + ELASTIC_TARGET_MORE;
+    int64_t dries = ELASTIC_TARGET_DRIES - frame / ELASTIC_TARGET_PART;
+    e->frame = frame;
+    e->target = e->dries ? within(ELASTIC_TARGET_LEAST, dries, ELASTIC_TARGET_DRIES)
+                         : within(ELASTIC_TARGET, frames, ELASTIC_TARGET_MAX);
     if (e->runs)
         e->target -= ELASTIC_BEGINS;
 }
@@ -148,6 +172,7 @@ static void begin_burst(struct elastic *e, const struct ring *r, int64_t at_leas
 {
     int64_t key = ring_last_key(r);
     open_hole(e);
+    e->left = 0;
     if (key > (int64_t)e->next)
         e->next = (uint64_t)key;
     e->until = ring_head(r);
@@ -156,7 +181,8 @@ static void begin_burst(struct elastic *e, const struct ring *r, int64_t at_leas
 }
 
 /* A clock that has stopped goes on when some frames have come: begins with the newest keyframe from
- * which on there are enough, though they may have been shown before. */
+ * which on there are enough, though they may have been shown before. Where they are few, they would
+ * be from long ago: then the newest keyframe is repeated. */
 static void look_back(struct elastic *e, const struct ring *r)
 {
     struct ring_frag f;
@@ -169,15 +195,26 @@ static void look_back(struct elastic *e, const struct ring *r)
             continue;
         e->next = i;
         e->mode = ELASTIC_BURST;
-        if (samples >= ELASTIC_RESUME_SURE)
+        e->left = resumes_late(e) ? repeats(&f, samples) : 0;
+        if (e->left || samples >= ELASTIC_RESUME_SURE)
             return;
     }
 }
 
-/* After a gap: not longer than the frames are, not shorter than a decoder takes. */
-static int64_t catch_up(const struct elastic *e, uint64_t count, int64_t duration)
+/* The newest picture came some time ago. */
+static int64_t age_of_newest(const struct elastic *e, const struct ring *r)
 {
-    int64_t us = (e->target - e->lead) / (int64_t)count;
+    int64_t age = e->at - atomic_load_explicit(&r->header->published, memory_order_relaxed);
+    return within(0, age, e->frame);
+}
+
+/* After a gap: not longer than the frames are, not shorter than a decoder takes. When the next
+ * picture comes there is to be the target. */
+static int64_t catch_up(const struct elastic *e, const struct ring *r, uint64_t count,
+                        int64_t duration)
+{
+    int64_t until = e->runs ? 0 : e->frame - age_of_newest(e, r);
+    int64_t us = (e->target + until - e->lead) / (int64_t)count;
     if (us > duration)
         us = duration;
     return us < ELASTIC_SQUEEZED ? ELASTIC_SQUEEZED : us;
@@ -190,8 +227,9 @@ static void restart(struct elastic *e, const struct ring *r)
     if (e->dries && e->lead == 0)
         look_back(e, r);
     if (e->mode == ELASTIC_BURST && ring_get(r, e->next, &f) == 0) {
-        end_silence(e, e->until - e->next, to_us(e, f.duration));
-        e->squeezed = catch_up(e, e->until - e->next, to_us(e, f.duration));
+        uint64_t count = e->until - e->next + e->left;
+        end_silence(e, count, to_us(e, f.duration));
+        e->squeezed = catch_up(e, r, count, to_us(e, f.duration));
     }
 }
 
@@ -211,13 +249,17 @@ static int64_t steer(const struct elastic *e, int64_t duration)
     return duration;
 }
 
-/* Bytes a second over about a second of media, smoothed. */
-static void measure(struct elastic *e, const struct ring_frag *f, int64_t us)
+/* What is behind the last whole block the viewer has not seen: it must not become too much. */
+static void pad_some(struct elastic *e, const struct ring_frag *f, int64_t duration)
 {
-    if (us <= 0)
-        return;
-    uint64_t now = (uint64_t)f->size * 1000000 / (uint64_t)us;
-    e->rate = e->rate ? (e->rate * 31 + now) / 32 : now;
+    e->behind += duration;
+    e->bytes += f->size;
+    if (e->bytes >= ELASTIC_PAD_BYTES) {
+        e->bytes %= ELASTIC_PAD_BYTES;
+        e->behind = duration;
+    }
+    if (!e->runs && e->behind >= ELASTIC_PAD_EVERY)
+        e->pad = 1;
 }
 
 static enum elastic_do live(struct elastic *e, const struct ring *r, struct elastic_step *step,
@@ -244,18 +286,32 @@ static enum elastic_do live(struct elastic *e, const struct ring *r, struct elas
         return ELASTIC_WAIT;
     }
     open_hole(e);
-    end_silence(e, 1, duration);
     set_target(e, duration / f.samples);
-    measure(e, &f, duration);
-    e->unpadded += duration;
-    if (!e->runs && e->rate < ELASTIC_PAD_RATE && e->unpadded >= ELASTIC_PAD_EVERY)
-        e->pad = 1;
+    if (is_silence(e, duration) && resumes_late(e)) {
+        restart(e, r);
+        return ELASTIC_WAIT;
+    }
+    end_silence(e, 1, duration);
+    pad_some(e, &f, duration);
     return send(e, r, e->next++, steer(e, duration), step);
+}
+
+/* What came may be too few frames for a clock to go on: the keyframe again makes them enough. */
+static void wake(struct elastic *e, const struct ring *r, int64_t media)
+{
+    struct ring_frag f;
+    int64_t key = ring_last_key(r);
+    e->pad = 1;
+    if (key < 0 || ring_get(r, (uint64_t)key, &f) < 0)
+        return;
+    e->left = repeats(&f, (unsigned)(media / e->frame));
+    if (e->left)
+        e->next = (uint64_t)key;
 }
 
 /* Without what was on its way a clock has stopped, unless its lead was longer. It plays that, and
  * stops again: then its lead is known. */
-void elastic_delivered(struct elastic *e, int64_t now, int64_t media)
+void elastic_delivered(struct elastic *e, const struct ring *r, int64_t now, int64_t media)
 {
     pass_time(e, now);
     if (!e->dries || e->lead >= media)
@@ -267,6 +323,7 @@ void elastic_delivered(struct elastic *e, int64_t now, int64_t media)
         e->knocks = 0;
         e->knock = now + ELASTIC_TICK_EVERY;
         e->jumps++;
+        wake(e, r, media);
     }
 }
 
@@ -322,8 +379,14 @@ static enum elastic_do still(struct elastic *e, const struct ring *r, int64_t no
 }
 
 /* ELASTIC_WAIT is also the answer when it is over. */
-static enum elastic_do hold(struct elastic *e, const struct ring *r, int64_t now, int64_t *due)
+static enum elastic_do hold(struct elastic *e, const struct ring *r, int64_t now,
+                            struct elastic_step *step, int64_t *due)
 {
+    if (e->left) {
+        e->hold += ELASTIC_SQUEEZED;
+        e->pad = --e->left == 0;
+        return send(e, r, e->next, ELASTIC_SQUEEZED, step);
+    }
     if (now >= e->hold) {
         if (e->dries)
             restart(e, r);
@@ -352,6 +415,10 @@ static enum elastic_do burst(struct elastic *e, const struct ring *r, struct ela
         restart(e, r);
         e->jumps++;
     }
+    if (e->left) {
+        e->left--;
+        return send(e, r, e->next, e->squeezed, step);
+    }
     if (e->next == e->until - 1) {
         e->mode = ELASTIC_LIVE;
         e->pad = 1;
@@ -367,7 +434,8 @@ enum elastic_do elastic_next(struct elastic *e, const struct ring *r, int64_t no
     e->blocks = 0;
     if (e->pad) {
         e->pad = 0;
-        e->unpadded = 0;
+        e->behind = 0;
+        e->bytes = 0;
         return ELASTIC_PAD;
     }
     if (is_dry(e, now)) {
@@ -379,7 +447,7 @@ enum elastic_do elastic_next(struct elastic *e, const struct ring *r, int64_t no
         e->joined = now;
     }
     if (e->mode == ELASTIC_HOLD) {
-        enum elastic_do what = hold(e, r, now, due);
+        enum elastic_do what = hold(e, r, now, step, due);
         if (e->mode == ELASTIC_HOLD)
             return what;
     }

@@ -38,11 +38,16 @@
 
 /* Microseconds, unless it says otherwise. */
 enum {
-    /* The lead to settle at: this, or of few pictures a second some frames, as one that is late
-     * must not be waited for. */
+    /* The lead to settle at when a picture comes, without that: this, or of few pictures a second
+     * some frames, as one that is late must not be waited for. */
     ELASTIC_TARGET = 300000,
     ELASTIC_TARGET_FRAMES = 2,    /* frames, */
     ELASTIC_TARGET_MORE = 100000, /* and so much */
+    /* Who was let run dry has more than it is taken to have: its last picture was in the decoder
+     * yet, and it looks once in a picture's time whether there is another. So less is enough. */
+    ELASTIC_TARGET_DRIES = 310000, /* less a part of a frame, */
+    ELASTIC_TARGET_PART = 3,
+    ELASTIC_TARGET_LEAST = 100000,
     ELASTIC_TARGET_MAX = 1000000,
     ELASTIC_BEGINS = 100000, /* a clock that runs begins this long after the request, or later */
     ELASTIC_SLACK = 50000,   /* this far off it nothing is done */
@@ -69,11 +74,16 @@ enum {
     ELASTIC_SQUEEZED = 1000,        /* a fragment that only has to be decoded */
     ELASTIC_RESUME = 7,             /* frames a browser waits for, at most, before it goes on */
     ELASTIC_RESUME_SURE = 14,       /* and with so many at once it does at once */
-    ELASTIC_BACKLOG = 250000,       /* more than this unsent is a gap, not jitter */
+    /* Where it would wait for longer, it gets the keyframe again, so that there are some more than
+     * it waits for. They are not too close together: it looks at most once in a picture's time, and
+     * reads eight ahead. */
+    ELASTIC_RESUME_WAIT = 250000,
+    ELASTIC_REPEATED = 10,
+    ELASTIC_REPEAT_BYTES = 256 << 10, /* all of them, at most; else pictures from before */
+    ELASTIC_BACKLOG = 250000,         /* more than this unsent is a gap, not jitter */
     /* Chromium reads in blocks: what is behind the last whole one it has not seen. */
-    ELASTIC_PAD_BYTES = 32768,     /* bytes of a block */
-    ELASTIC_PAD_EVERY = 160000,    /* media behind it, at most */
-    ELASTIC_PAD_RATE = 600000 / 8, /* bytes a second below which LIVE is padded */
+    ELASTIC_PAD_BYTES = 32768,  /* bytes of a block */
+    ELASTIC_PAD_EVERY = 160000, /* media behind it, at most */
 };
 
 enum elastic_mode {
@@ -105,10 +115,11 @@ struct elastic {
     unsigned knocks;   /* HOLD: how many there are to come */
     unsigned blocks;   /* of ELASTIC_PAD: so many whole ones more */
     int64_t squeezed;  /* BURST: duration of each fragment */
-    unsigned left;     /* HISTORY, STILLNESS: repetitions of the keyframe to go */
-    int64_t unpadded;  /* LIVE: media since the last padding */
+    unsigned left;     /* repetitions of the keyframe to go, in front of anything else */
+    int64_t frame;     /* duration of a picture */
+    int64_t behind;    /* LIVE: media behind the last whole block, */
+    uint32_t bytes;    /* and how many bytes that is */
     uint32_t sequence; /* of the last fragment sent */
-    uint64_t rate;     /* bytes a second, smoothed */
     uint32_t timescale;
     uint32_t jumps; /* times something was left out */
 };
@@ -145,7 +156,7 @@ void elastic_knocked(struct elastic *e, int64_t now);
 
 /* The network had stalled, and nothing was asked for; now it has delivered the last `media` us that
  * were sent. */
-void elastic_delivered(struct elastic *e, int64_t now, int64_t media);
+void elastic_delivered(struct elastic *e, const struct ring *r, int64_t now, int64_t media);
 
 /* What to do for this viewer now. What is to be sent counts as done. *due: with ELASTIC_WAIT, when
  * to ask again at the latest, or INT64_MAX. */

@@ -219,7 +219,7 @@ static int network_stalls(struct conn *c, int64_t now)
         return 0;
     if (c->body >= c->mark + (unsigned)unacknowledged) {
         if (c->stalled)
-            elastic_delivered(&c->elastic, now, c->stalled);
+            elastic_delivered(&c->elastic, &c->camera->ring, now, c->stalled);
         c->lag -= c->lag / LAG_FADE;
         if (age < LAG_MAX_US && age - MARK_US > c->lag)
             c->lag = age - MARK_US;
