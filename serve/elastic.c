@@ -301,12 +301,11 @@ static void wake(struct elastic *e, const struct ring *r, int64_t media)
 {
     struct ring_frag f;
     int64_t key = ring_last_key(r);
-    e->pad = 1;
-    if (key < 0 || ring_get(r, (uint64_t)key, &f) < 0)
-        return;
-    e->left = repeats(&f, (unsigned)(media / e->frame));
+    if (key >= 0 && ring_get(r, (uint64_t)key, &f) == 0)
+        e->left = repeats(&f, (unsigned)(media / e->frame));
     if (e->left)
         e->next = (uint64_t)key;
+    e->pad = e->left == 0;
 }
 
 /* Without what was on its way a clock has stopped, unless its lead was longer. It plays that, and
@@ -386,6 +385,11 @@ static enum elastic_do hold(struct elastic *e, const struct ring *r, int64_t now
         e->hold += ELASTIC_SQUEEZED;
         e->pad = --e->left == 0;
         return send(e, r, e->next, ELASTIC_SQUEEZED, step);
+    }
+    if (now >= e->hold && resumes_late(e) && now < e->hold + 2 * e->frame &&
+        age_of_newest(e, r) > e->frame / ELASTIC_FRESH_PART) {
+        *due = e->hold + 2 * e->frame;
+        return ELASTIC_WAIT;
     }
     if (now >= e->hold) {
         if (e->dries)

@@ -75,10 +75,11 @@ enum {
     ELASTIC_RESUME = 7,             /* frames a browser waits for, at most, before it goes on */
     ELASTIC_RESUME_SURE = 14,       /* and with so many at once it does at once */
     /* Where it would wait for longer, it gets the keyframe again, so that there are some more than
-     * it waits for. They are not too close together: it looks at most once in a picture's time, and
-     * reads eight ahead. */
+     * it waits for. They must not be too close together, as it looks once in a picture's time, and
+     * reads no more than five to eight ahead: so that begins with a picture that has just come. */
     ELASTIC_RESUME_WAIT = 250000,
-    ELASTIC_REPEATED = 10,
+    ELASTIC_REPEATED = 9,
+    ELASTIC_FRESH_PART = 4,           /* of a frame's duration: so old it may be */
     ELASTIC_REPEAT_BYTES = 256 << 10, /* all of them, at most; else pictures from before */
     ELASTIC_BACKLOG = 250000,         /* more than this unsent is a gap, not jitter */
     /* Chromium reads in blocks: what is behind the last whole one it has not seen. */

@@ -58,7 +58,7 @@ static void never_dry(void)
     live(until - now + 100000, 0);
     ok(e.mode == ELASTIC_LIVE && e.lead > 0, "lead %d ms then", (int)(e.lead / 1000));
     stall(SECOND);
-    elastic_delivered(&e, now, 280000);
+    elastic_delivered(&e, &ring, now, 280000);
     ok(e.mode == ELASTIC_LIVE, "and goes on at once after a stall");
     live(6 * SECOND, 0);
     ok(sound() && on_target(), "lead %d ms", (int)(e.lead / 1000));
@@ -75,25 +75,90 @@ static void delivered(void)
         live(12 * SECOND, 0);
         clear();
         stall(2 * SECOND);
-        elastic_delivered(&e, now, 280000);
+        elastic_delivered(&e, &ring, now, 280000);
         int64_t due = pump();
         if (runs) {
             ok(got.sent && e.mode == ELASTIC_LIVE, "a clock that runs: on at once");
         } else {
-            ok(!got.sent && !got.pads && due == now + ELASTIC_TICK_EVERY,
-               "one that stops: waits until it has stopped again");
+            unsigned woken = ELASTIC_REPEATED - 280 * 30 / 1000;
+            ok(got.sent == woken && got.pads == 1 && due == now + ELASTIC_TICK_EVERY,
+               "one that stops: waits until it has stopped again, with %u frames more to go on",
+               got.sent);
             live(ELASTIC_RUN_DRY_AGAIN + 270000, 0);
-            ok(!got.sent && got.ticks == 3, "but not in silence");
+            ok(got.sent == woken && got.ticks == 3, "but not in silence");
             live(60000, 0);
         }
         ok(got.last + 2 * SCALE / 30 >= dts && e.jumps == 1 && sound(), "then the newest picture");
         live(8 * SECOND, 0);
         ok(sound() && on_target(), "and settles: %d ms", (int)(e.lead / 1000));
         clear();
-        elastic_delivered(&e, now, 280000);
+        elastic_delivered(&e, &ring, now, 280000);
         live(SECOND, 0);
         ok(got.sent >= 29 && e.jumps == 1, "who had not stopped goes on");
     }
+}
+
+/* Of few pictures a second a clock would wait for seconds, so it gets the newest keyframe again. */
+static void few(unsigned fps, unsigned keyframe, int repeated)
+{
+    camera(fps, fps, keyframe);
+    stall(10 * SECOND);
+    join(0);
+    live(12 * SECOND, 0);
+    ok(sound() && on_target() && !got.holes, "%u a second: lead %d ms", fps, (int)(e.lead / 1000));
+    clear();
+    next_frame += 3 * SECOND;
+    dts += 3 * SCALE;
+    frames += (gop - frames % gop) % gop; /* the camera begins with a keyframe */
+    uint64_t last = dts;
+    live(1, 0);
+    ok(got.sent >= ELASTIC_REPEATED && got.last == last && got.bursts == 1 && got.pads == 1,
+       "a pause: %u frames at once", got.sent);
+    ok((got.sent == ELASTIC_REPEATED) == repeated, repeated ? "one and the same" : "too large");
+    ok(llabs(e.lead - target() - SECOND / fps) < 20000,
+       "and the target when the next one comes: %d ms", (int)((e.lead - SECOND / fps) / 1000));
+    int64_t before = got.media;
+    live(6 * SECOND, 0);
+    ok(sound() && on_target() && llabs(got.media - before - 6 * SECOND) < SECOND / fps + 20000,
+       "in no need of steering");
+    clear();
+    stall(2 * SECOND);
+    elastic_delivered(&e, &ring, now, SECOND / fps);
+    pump();
+    ok(got.sent == (repeated ? ELASTIC_REPEATED - 1 : 0) && got.pads == 1,
+       "delivered after a stall: one, and %u to wake it", got.sent);
+    live(e.hold - now + 1000, 0);
+    ok(e.mode == ELASTIC_HOLD || got.last == dts - SCALE / fps, "then not before a new one");
+    live(SECOND / fps, 0);
+    ok(e.mode == ELASTIC_LIVE && got.last == dts - SCALE / fps && sound(), "with which it goes on");
+}
+
+/* What is behind the last whole block is not seen. */
+static void padded(unsigned fps, unsigned fragment, int wanted)
+{
+    camera(fps, fps, fragment);
+    stall(10 * SECOND);
+    join(0);
+    live(12 * SECOND, 0);
+    clear();
+    int64_t behind = 0, worst = 0;
+    uint64_t body = 0;
+    for (unsigned i = 0; i < 10 * fps; i++) {
+        unsigned pads = got.pads;
+        live(SECOND / fps, 0);
+        body += fragment;
+        behind = body / ELASTIC_PAD_BYTES != (body - fragment) / ELASTIC_PAD_BYTES
+                     ? SECOND / fps
+                     : behind + SECOND / fps;
+        if (got.pads > pads) {
+            behind = 0;
+            body = 0;
+        }
+        worst = behind > worst ? behind : worst;
+    }
+    ok(sound() && worst < ELASTIC_PAD_EVERY + SECOND / fps, "%u a second of %u bytes: %d ms unseen",
+       fps, fragment, (int)(worst / 1000));
+    ok((got.pads > 0) == wanted, "%u paddings in ten seconds", got.pads);
 }
 
 /* A link that takes one fragment now and then. */
@@ -120,6 +185,14 @@ int main(void)
     late_paddings();
     never_dry();
     delivered();
+    few(5, 10000, 1);
+    few(10, 10000, 1);
+    few(5, 140000, 0);
+    padded(30, 4000, 1);
+    padded(30, 12000, 0);
+    padded(15, 4700, 1);
+    padded(5, 5000, 1);
+    padded(5, 40000, 1);
     slow_link(1);
     slow_link(0);
     return done();

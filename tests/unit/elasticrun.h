@@ -58,7 +58,7 @@ static void frame(void)
                           .duration_n = 1,
                           .payload_at = 32};
     f.flags = frames % gop == 0 ? RING_SYNC : 0;
-    ring_put(&ring, &f, bytes, size, 0);
+    ring_put(&ring, &f, bytes, size, next_frame);
     frames++;
     dts += f.duration;
     next_frame += SECOND / rate;
@@ -163,9 +163,11 @@ static int sound(void)
 
 static int64_t target(void)
 {
-    int64_t by_frames = 2 * SECOND / rate + ELASTIC_TARGET_MORE;
-    return (by_frames > ELASTIC_TARGET ? by_frames : ELASTIC_TARGET) -
-           (e.runs ? ELASTIC_BEGINS : 0);
+    int64_t runs = 2 * SECOND / rate + ELASTIC_TARGET_MORE;
+    int64_t dries = ELASTIC_TARGET_DRIES - SECOND / rate / ELASTIC_TARGET_PART;
+    return e.dries
+               ? dries
+               : (runs > ELASTIC_TARGET ? runs : ELASTIC_TARGET) - (e.runs ? ELASTIC_BEGINS : 0);
 }
 
 static int on_target(void)
