@@ -110,6 +110,10 @@ def redirect():
     ok(found == ["HTTP/1.1 302 Found", "Location: https://cam.example/a", "HTTP/1.1 302 Found", "Location: https://[2001:db8::1]/b",
                  "HTTP/1.1 400 Bad Request"], f"by the name it was asked for: {found}")
     ok(codes(said(front(server.port, b"GET /a HTTP/1.0\r\n\r\n"))) == [400], "without a Host: 400")
+    for target, where in (("http://Cam.example:8000/a?b", "Cam.example/a?b"), ("https://[::1]", "[::1]"), ("http://x:80?/http://y/", "x?/http://y/"),
+                          ("HTTP://x//y", "x//y")):
+        ok(location(target) == (302, f"https://{where}"), f"{target}: https://{where}, whatever the Host")
+    ok(location("http://u@x/") == (400, None), "but by no user's name")
     for n in (900, 1000):
         ok(location("/" + "a" * n) == (302, "https://test/" + "a" * n), f"{n} bytes")
     ok(location("/?" + "a" * 1500)[0] == 302 and location("/?" + "a" * 3000)[0] == 414, "a query, and one that is too long: 414")
