@@ -77,6 +77,14 @@ static unsigned children_of(const struct server *s, const struct in6_addr *addr)
     return n;
 }
 
+/* Who has some leaves room for the next: a few clients that take nothing would have all otherwise.
+ */
+static int is_full(const struct server *s, const struct in6_addr *addr)
+{
+    unsigned left = LIMIT_CHILDREN - s->children, have = children_of(s, addr);
+    return !left || have >= LIMIT_CHILDREN_EACH || (have && have >= left / LIMIT_CHILDREN_PART);
+}
+
 /* busybox httpd knows paths, not URLs: the head with the path alone, and the URL's host as its Host
  * (RFC 9112 3.2.2), in a pipe. It cannot ask the pipe whose request it is, as it cannot behind a
  * front end. The head is taken out of the socket. Returns what to read from, or -1. */
@@ -125,7 +133,7 @@ void static_serve(struct server *s, struct conn *c, const struct http_request *r
     const int stuck = LIMIT_CHILD_STUCK_MS;
     struct http_request last = *req;
     last.keep_alive = 0;
-    if (s->children == LIMIT_CHILDREN || children_of(s, &c->addr) >= LIMIT_CHILDREN_EACH) {
+    if (is_full(s, &c->addr)) {
         s->count.refused++;
         conn_answer(s, c, &last, "503 Service Unavailable", "too many files being served");
         return;
