@@ -29,16 +29,24 @@ static struct http_span cut_line(struct http_span *rest)
     return line;
 }
 
+static int is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* A letter, a digit or one of the others. */
+static int is_one_of(char c, const char *others)
+{
+    return is_digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           (c && strchr(others, c));
+}
+
 /* RFC 9110 5.6.2 */
 static int is_token(struct http_span v)
 {
-    static const char others[] = "!#$%&'*+-.^_`|~";
-    for (size_t i = 0; i < v.len; i++) {
-        char c = v.p[i];
-        int alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-        if (!alnum && (!c || !strchr(others, c)))
+    for (size_t i = 0; i < v.len; i++)
+        if (!is_one_of(v.p[i], "!#$%&'*+-.^_`|~"))
             return 0;
-    }
     return v.len > 0;
 }
 
@@ -77,11 +85,56 @@ static int clean_path(const char *path)
     return 1;
 }
 
+/* The length of the name or address that v begins with (RFC 3986 3.2.2), perhaps none. ffmpeg sends
+ * a link-local address with its zone, which is behind a % and may be anything. */
+static size_t host_name(struct http_span v)
+{
+    int literal = v.len && v.p[0] == '[';
+    size_t i = literal ? 1 : 0;
+    while (i < v.len && is_one_of(v.p[i], literal ? "-._~!$&'()*+,;=:%" : "-._~!$&'()*+,;=%")) {
+        if (v.p[i] == '%' && !literal &&
+            (v.len - i < 3 || hex(v.p[i + 1]) < 0 || hex(v.p[i + 2]) < 0))
+            return 0;
+        i++;
+    }
+    if (!literal)
+        return i;
+    return i > 1 && i < v.len && v.p[i] == ']' ? i + 1 : 0;
+}
+
+/* host[:port] (RFC 9110 7.2), either perhaps empty. */
+static int is_host(struct http_span v)
+{
+    size_t i = host_name(v);
+    if (i < v.len && v.p[i++] != ':')
+        return 0;
+    while (i < v.len && is_digit(v.p[i]))
+        i++;
+    return i == v.len;
+}
+
+/* Cuts http://host[:port] off the front of *url. A user in front of the host is an error, and so is
+ * no host (RFC 9110 4.2.1, 4.2.4). */
+static int cut_authority(struct http_span *url, struct http_span *authority)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    size_t begin = 0, end;
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        size_t n = strlen(schemes[i]);
+        if (url->len > n && strncasecmp(url->p, schemes[i], n) == 0)
+            begin = n;
+    }
+    for (end = begin; end < url->len && url->p[end] != '/' && url->p[end] != '?';)
+        end++;
+    *authority = (struct http_span){url->p + begin, end - begin};
+    *url = (struct http_span){url->p + end, url->len - end};
+    return begin && is_host(*authority) && host_name(*authority) ? 0 : -1;
+}
+
+/* The path in front of a query; none is the same as "/" (RFC 9110 4.2.3). */
 static int decode_path(struct http_span target, char out[HTTP_PATH_MAX])
 {
     size_t n = 0;
-    if (!target.len || target.p[0] != '/')
-        return -1;
     for (size_t i = 0; i < target.len && target.p[i] != '?'; i++) {
         int c = (unsigned char)target.p[i];
         if (c ==
@@ -97,6 +150,8 @@ static int decode_path(struct http_span target, char out[HTTP_PATH_MAX])
             return -1;
         out[n++] = (char)c;
     }
+    if (n == 0)
+        out[n++] = '/';
     out[n] = 0;
     return clean_path(out) ? 0 : -1;
 }
@@ -108,6 +163,18 @@ static enum http_method method_of(struct http_span name)
         if (name.len == strlen(known[i]) && memcmp(name.p, known[i], name.len) == 0)
             return (enum http_method)i;
     return HTTP_OTHER;
+}
+
+/* RFC 9112 3.2.1, 3.2.2, 3.2.4 */
+static int read_target(struct http_span target, struct http_request *req)
+{
+    static const struct http_span root = {"/", 1};
+    req->target = req->origin = target;
+    if (req->method == HTTP_OPTIONS && target.len == 1 && *target.p == '*')
+        return decode_path(root, req->path);
+    if (!target.len || (*target.p != '/' && cut_authority(&req->origin, &req->authority) < 0))
+        return -1;
+    return decode_path(req->origin, req->path);
 }
 
 static int request_line(struct http_span line, struct http_request *req)
@@ -131,10 +198,7 @@ static int request_line(struct http_span line, struct http_request *req)
     if (version.p[7] != '0' && version.p[7] != '1')
         return -1;
     req->minor = version.p[7] - '0';
-    req->target = target;
-    if (req->method == HTTP_OPTIONS && target.len == 1 && *target.p == '*') /* RFC 9112 3.2.4 */
-        target.p = "/";
-    return decode_path(target, req->path);
+    return read_target(target, req);
 }
 
 static int is_field(struct http_span name, const char *want)
@@ -170,7 +234,7 @@ static size_t number(struct http_span v, uint64_t *out)
 {
     size_t i = 0;
     *out = 0;
-    for (; i < v.len && v.p[i] >= '0' && v.p[i] <= '9'; i++) {
+    for (; i < v.len && is_digit(v.p[i]); i++) {
         if (i == 18)
             return 0;
         *out = *out * 10 + (uint64_t)(v.p[i] - '0');
@@ -238,7 +302,7 @@ static int header_field(struct http_span name, struct http_span v, struct http_r
     } else if (is_field(name, "Referer")) {
         req->referer = v;
     } else if (is_field(name, "Host")) {
-        return only_once(&req->host, v);
+        return is_host(v) ? only_once(&req->host, v) : -1;
     } else if (is_field(name, "Authorization")) {
         return only_once(&req->authorization, v);
     }
@@ -272,6 +336,8 @@ static int header_lines(struct http_span rest, struct http_request *req)
             return -1;
     }
     if (said.length && said.coding) /* RFC 9112 6.1 */
+        return -1;
+    if (req->minor && !req->host.p) /* RFC 9112 3.2 */
         return -1;
     req->has_body = said.coding || said.bytes;
     req->keep_alive = !said.close && (req->minor || said.keep_alive);

@@ -14,6 +14,7 @@ enum {
     LIMIT_STUCK_MS = 10000,       /* a viewer that takes nothing for so long is closed */
     LIMIT_CHILDREN = 64,          /* static files being served: 503 */
     LIMIT_CHILDREN_EACH = 16,     /* of them, to one address but loopback: 503 */
+    LIMIT_CHILDREN_PART = 2,      /* such an address has no more than one of so many left: 503 */
     LIMIT_CHILD_STUCK_MS = 30000, /* a static client that takes nothing for so long is closed */
     LIMIT_LISTENERS = 8,
     LIMIT_CAMERAS = 16,

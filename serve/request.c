@@ -85,7 +85,7 @@ static int is_numbered(const char *path, const char *prefix, const char *suffix,
 /* The query ?n=ID, by which a player is known. */
 static uint64_t player_of(const struct http_request *req)
 {
-    const char *query = memchr(req->target.p, '?', req->target.len);
+    const char *query = memchr(req->origin.p, '?', req->origin.len);
     uint64_t id = 0;
     if (query && strncmp(query, "?n=", 3) == 0)
         number_digits(query + 3, &id); /* something else ends it: the head goes on behind */
@@ -130,12 +130,10 @@ static void answer_last(struct server *s, struct conn *c, const struct http_requ
     conn_answer(s, c, &last, status, line);
 }
 
-/* A host without its port: what may stand in a URL, and nothing that ends a header field. */
+/* A host without its port. */
 static int host_of(const struct http_request *req, char out[HOST_MAX])
 {
-    static const char allowed[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]%";
-    struct http_span host = req->host;
+    struct http_span host = req->authority.p ? req->authority : req->host;
     size_t n = host.len;
     while (n > 0 && host.p[n - 1] >= '0' && host.p[n - 1] <= '9')
         n--;
@@ -147,7 +145,7 @@ static int host_of(const struct http_request *req, char out[HOST_MAX])
         return -1;
     memcpy(out, host.p, n);
     out[n] = 0;
-    return strspn(out, allowed) == n ? 0 : -1;
+    return 0;
 }
 
 /* To the same place over HTTPS. Not for ever: what the appliance is told may change. */
@@ -163,7 +161,7 @@ static void redirect(struct server *s, struct conn *c, const struct http_request
     if (s->redirect != 443)
         snprintf(port, sizeof port, ":%u", s->redirect);
     int n = snprintf(location, sizeof location, "Location: https://%s%s%.*s\r\n", host, port,
-                     (int)req->target.len, req->target.p);
+                     (int)req->origin.len, req->origin.p);
     if (n < 0 || n >= ANSWER_EXTRA_MAX)
         answer_last(s, c, req, "414 URI Too Long", "too long to be sent elsewhere");
     else
@@ -269,7 +267,7 @@ void request_serve(struct server *s, struct conn *c, const struct http_request *
         !hls_ready(s, c, route.camera, (enum hls_what)route.what, route.number))
         return;
     if (!elsewhere && plain && s->wwws && route.is == ROUTE_FILE)
-        static_serve(s, c, req);
+        static_serve(s, c, req, len);
     else if (conn_consume(c, len) < 0)
         conn_close(s, c);
     else

@@ -210,8 +210,9 @@ int64_t viewer_pump(struct server *s, struct conn *c, int64_t now);
 /* Takes it off the list of viewers; the connection stays. */
 void viewer_leave(struct server *s, struct conn *c);
 
-/* static.c: gives the connection, its request unread, to a busybox httpd of its own. */
-void static_serve(struct server *s, struct conn *c, const struct http_request *req);
+/* static.c: gives the connection, its request unread, to a busybox httpd of its own. len: of the
+ * request's head. */
+void static_serve(struct server *s, struct conn *c, const struct http_request *req, size_t len);
 void static_reap(struct server *s);
 
 /* What is counted of this camera. */

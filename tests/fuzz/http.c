@@ -19,6 +19,21 @@ static void rebase(struct http_span *span, const char *copy, const uint8_t *data
     span->p = (const char *)data + (span->p - copy);
 }
 
+/* A target ends in what is of this server, which no name of another stands in front of. */
+static void check_target(const struct http_request *req)
+{
+    const struct http_span *target = &req->target, *origin = &req->origin;
+    assert(origin->p + origin->len == target->p + target->len);
+    if (req->authority.p) {
+        assert(req->authority.len && strcspn(req->authority.p, "/?#@ \\") >= req->authority.len);
+        assert(req->authority.p + req->authority.len == origin->p && origin->p > target->p);
+        assert(!origin->len || *origin->p == '/' || *origin->p == '?');
+    } else {
+        int all = req->method == HTTP_OPTIONS && target->len == 1 && *target->p == '*';
+        assert(origin->p == target->p && (all || (target->len && *target->p == '/')));
+    }
+}
+
 /* From memory of just that size, so that one byte too far is seen. */
 static int parse(const uint8_t *data, size_t size, struct http_request *req)
 {
@@ -27,10 +42,12 @@ static int parse(const uint8_t *data, size_t size, struct http_request *req)
         memcpy(copy, data, size);
     int got = http_parse(copy, size, req);
     if (got > 0) {
-        int all = req->method == HTTP_OPTIONS && req->target.len == 1 && *req->target.p == '*';
-        assert(all || (req->target.len && req->target.p[0] == '/'));
+        check_target(req);
+        assert(!req->minor || req->host.p);
         rebase(&req->name, copy, data, size);
         rebase(&req->target, copy, data, size);
+        rebase(&req->origin, copy, data, size);
+        rebase(&req->authority, copy, data, size);
         rebase(&req->host, copy, data, size);
         rebase(&req->authorization, copy, data, size);
         rebase(&req->agent, copy, data, size);

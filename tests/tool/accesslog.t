@@ -86,7 +86,7 @@ def answers():
     server.get(f"/{segment}?l", "Range: bytes=3-12")
     is_line(log.find("?l"), 206, 10, "ten bytes of it")
     before = len(log.lines())
-    for data in (b"Authorization: Basic c2VjcmV0\r\n\r\n", b"GET http://u:secret@host/ HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nA: " + b"secret" * 1500):
+    for data in (b"Authorization: Basic c2VjcmV0\r\n\r\n", b"GET http://u:secret@host/ HTTP/1.1\r\nHost: host\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"secret" * 1500):
         talk(server, data)
     bad = log.lines()[before:]
     ok([b.status for b in bad] == [400, 400, 431] and {b.request for b in bad} == {"-"}, "what is no request has none in its line")
@@ -173,7 +173,7 @@ def hostile():
         ok(line.status == 200 and line.agent == want[:160 - (160 % 4 if want[0] == "\\" else 0)] and want.startswith(line.referer) and
            len(line.referer) <= 128, f"User-Agent {value[:20]}: {line.agent[:40]}")
     for value in bad:
-        ok(codes(talk(log.server, b"GET / HTTP/1.1\r\nUser-Agent: a" + value + b"b\r\n\r\n")) == [400], f"{value}: 400")
+        ok(codes(talk(log.server, b"GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: a" + value + b"b\r\n\r\n")) == [400], f"{value}: 400")
     target = "/" + '"' * 10 + "a\x80" * 50
     log.server.get(target)
     line = wait_for(lambda: next((one for one in log.lines() if "\\x22" * 10 in one.request), None))

@@ -13,7 +13,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from live import FANOUT, H264FMP4, ROOT, TESTCARD, Server, answer, finish, free_port, head, moofs, ok, wait_for
+from live import FANOUT, H264FMP4, ROOT, TESTCARD, Server, answer, codes, finish, free_port, head, moofs, ok, talk, wait_for
 
 FRONTEND = os.path.join(ROOT, "tests/tool/frontend")
 SECONDS = 8
@@ -34,8 +34,11 @@ class Edge:
         with socket.socket() as s:
             return s.connect_ex(("127.0.0.1", self.port)) == 0
 
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
     def get(self, target, *headers):
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as s:
+        with self.connect() as s:
             s.sendall(head(target, "Connection: close", *headers))
             return answer(s)
 
@@ -122,6 +125,8 @@ def edge():
     status, headers, body = cache.get(seg + "?query=1")
     ok(headers["x-cache"] == "HIT" and "immutable" in headers["cache-control"] and
        headers["access-control-allow-origin"] == "*", "queries are nothing to it; headers are passed on")
+    for host in ("Host: x\r\n", ""):
+        ok(codes(talk(cache, f"GET /live.m3u8 HTTP/1.0\r\n{host}\r\n".encode())) == [200], f"HTTP/1.0, {host.strip() or 'without a Host'}")
     ok([cache.get(p)[0] for p in ("/stream.mp4", "/raw.mp4", "/", "/status.json", "/seg-1.m4s", "/seg-x.m4s")] == [404] * 6,
        "nothing else is served, nor what is not there")
     origin.stop()

@@ -132,7 +132,7 @@ def heads_and_ranges(server):
         said = talk(server, data)
         took = time.monotonic() - start
         ok(codes(said) == [400] and took < 4 * SLOW, f"{name}: 400")
-    said = talk(server, b"GET /status.json HTTP/1.1\r\nA: " + b"x" * 8192)
+    said = talk(server, b"GET /status.json HTTP/1.1\r\nHost: x\r\nA: " + b"x" * 8192)
     ok(codes(said) == [431], "8 KiB of head: 431")
     said = talk(server, head("/status.json", "Connection: close", "A: " + "x" * 8000))
     ok(codes(said) == [200], "almost as much: 200")
@@ -162,12 +162,37 @@ def pipelining(server):
         ok(read_head(s)[0] == 200 and s.recv(10) and s.recv(100000), "nor on a stream")
 
 
+def hosts(server):
+    """RFC 9112 3.2: who asks in HTTP/1.1 says whom. 3.2.2: or he says so with the path."""
+    line = b"GET /status.json HTTP/1.1\r\nConnection: close\r\n"
+    for what, data in (("no Host", line), ("two", line + b"Host: x\r\nHost: x\r\n"), ("a path in it", line + b"Host: x/y\r\n"),
+                       ("a user in it", line + b"Host: u@x\r\n"), ("a list", line + b"Host: x, y\r\n"), ("half an address", line + b"Host: [::1\r\n"),
+                       ("no number for a port", line + b"Host: x:y\r\n"), ("HTTP/1.0, and a blank in it", line.replace(b"1.1", b"1.0") + b"Host: x y\r\n"),
+                       ("none, but a URL", line.replace(b"/status", b"http://x/status")),
+                       ("a URL, and a blank in it", line.replace(b"/status", b"http://x/status") + b"Host: x y\r\n")):
+        said = codes(talk(server, data + b"\r\n" + head("/status.json", "Connection: close")))
+        ok(said == [400], f"{what}: 400, and the end: {said}")
+    for what, data in (("HTTP/1.0 without", line.replace(b"1.1", b"1.0")), ("an empty one", line + b"Host:\r\n"),
+                       ("an address and a port", line + b"Host: [::1]:8000\r\n")):
+        ok(codes(talk(server, data + b"\r\n")) == [200], f"{what}: 200")
+    for target, method, want in (("http://x/status.json", "GET", 200), ("HTTPS://[::1]:8443/status.json?a", "GET", 200),
+                                 ("hTTp://other.example/stream.mp4", "HEAD", 200), ("http://x:/raw.mp4?/../", "HEAD", 200),
+                                 ("http://x", "OPTIONS", 204), ("*", "OPTIONS", 204), ("*", "GET", 400), ("http://x/status.json", "POST", 405),
+                                 ("x:80", "CONNECT", 400), ("x", "CONNECT", 400), ("http://u:p@x/status.json", "GET", 400),
+                                 ("rtsp://x/status.json", "GET", 400), ("http://x/./status.json", "GET", 400)):
+        said = codes(talk(server, head(target, "Connection: close", method=method)))
+        ok(said == [want], f"{method} {target}: {said}")
+    said = talk(server, head("http://x/status.json") + head("http://x/still.mp4") + head("/status.json", "Connection: close"))
+    ok(codes(said) == [200] * 3, "one after the other on a connection")
+
+
 CGI = """#!/bin/sh
 echo Content-type: text/plain
 echo
 ls -l /proc/self/fd | awk 'NF > 8 { print "fd", $9, $10, $11 }'
 tr '\\0' '\\n' </proc/$PPID/environ | sed 's/^/env /'
 grep flags /proc/$PPID/fdinfo/0
+echo "asked $REQUEST_METHOD $REQUEST_URI $QUERY_STRING $HTTP_HOST"
 """
 
 
@@ -207,16 +232,36 @@ def files():
     for path in ("/../secret.txt", "/%2e%2e/secret.txt", "/%2E%2E/secret.txt", "/.%2e/secret.txt", "/sub/../../secret.txt",
                  "/sub/%2e%2e/%2e%2e/secret.txt", "/..%2fsecret.txt", "/%2e%2e%2fsecret.txt", "/..%5csecret.txt",
                  "/..\\secret.txt", "//../secret.txt", "/./a.html", "/sub/..", "/.", "/a.html%00.txt", "/a.html#/../x",
-                 "/../../../../etc/passwd", "/%zz", "/%2", "secret.txt", "http://x/a.html", "/a\tb", "/" + "x" * 1100):
+                 "/../../../../etc/passwd", "/%zz", "/%2", "secret.txt", "http://u@x/a.html", "ftp://x/a.html", "http:///a.html", "http://x/../secret.txt", "http://x/%2e%2e/secret.txt", "/a\tb", "/" + "x" * 1100):
         said = talk(server, head(path, "Connection: close"))
         ok(codes(said) == [400] and b"SECRET" not in said, f"{path[:40]!r} is refused")
     for path in ("//secret.txt", "/%252e%252e/secret.txt", "/...", "/%2f%2fsecret.txt", "/sub//%2fetc/passwd"):
         said = talk(server, head(path))
         ok(codes(said) == [404] and b"SECRET" not in said, f"{path!r} leads nowhere")
     listing(server.get("/cgi-bin/list")[2].decode())
+    urls(server)
     ok(wait_for(lambda: server.status()["static_children"] == 0), "every child is reaped")
     ok(server.stop() == 0, "SIGTERM: 0")
     os.close(extra)
+
+
+def urls(server):
+    """Who serves files is told the path, and the host that counts."""
+    code, headers, body = server.get("http://other:80/b.css?x=http://y/../..")
+    ok(code == 200 and body == b"css" and headers["content-type"].startswith("text/css"), "a file by its URL")
+    ok(server.get("https://other/b.css", "Range: bytes=1-")[2] == b"ss", "a range of it: the fields behind are there")
+    ok(server.get("HTTP://x/none.html")[0] == 404 and server.get("http://x/sub/")[2] == b"Sub", "another, and none")
+    said = talk(server, head("http://x/sub"))
+    ok(codes(said) == [302] and b"\r\nLocation: /sub/\r\n" in said, "a directory")
+    for target in ("http://x", "http://x?a=b", "http://x/"):
+        ok(codes(talk(server, head(target))) == [404], f"{target}: the page, which is not there")
+    for target, told in (("http://other:80/cgi-bin/list?a=b", "GET /cgi-bin/list?a=b a=b other:80"), ("/cgi-bin/list", "GET /cgi-bin/list  test")):
+        said = talk(server, head(target))
+        ok(codes(said) == [200] and f"\nasked {told}\n".encode() in said, f"{target}: {told}")
+    ok(b"\nasked GET /cgi-bin/list  \n" in talk(server, b"GET http://other/cgi-bin/list HTTP/1.0\n\n"), "of HTTP/1.0, without a Host")
+    fill = 8192 - len(head("http://x/a.html", "A: "))
+    said = talk(server, head("http://x/a.html", "A: " + "x" * fill))
+    ok(codes(said) == [200] and said.endswith(b"A page"), "with a head as long as there may be")
 
 
 def listing(text):
@@ -431,7 +476,7 @@ def main():
     status_page(server)
     time.sleep(max(0, 5 - server.status()["uptime_ms"] / 1000))  # so that there is a history to begin with
     jobs = (lambda: raw(server, record), lambda: stream(server, "Mozilla/5.0 Chrome/156"), lambda: stream(server, "Firefox/153"),
-            lambda: still(server), lambda: heads_and_ranges(server), lambda: pipelining(server), files, no_files, usage, sources,
+            lambda: still(server), lambda: heads_and_ranges(server), lambda: pipelining(server), lambda: hosts(server), files, no_files, usage, sources,
             endings, silent_source, foreign_sources, second_epoch, reordered)
     run_all(*jobs)
     ok(server.alive() and server.said() == b"", "nothing was said on standard error")

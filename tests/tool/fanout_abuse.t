@@ -282,7 +282,7 @@ def flood():
                 except OSError:
                     pass
     threads = [threading.Thread(target=pour, args=(data,)) for data in
-               (b"\r\n" * 50000, b"POST / HTTP/1.1\r\n\r\n" + b"x" * 100000, head("/status.json") * 2000, head("/still.mp4") * 2000)]
+               (b"\r\n" * 50000, b"POST / HTTP/1.1\r\nHost: x\r\n\r\n" + b"x" * 100000, head("/status.json") * 2000, head("/still.mp4") * 2000)]
     for thread in threads:
         thread.start()
     worst = 0

@@ -136,6 +136,8 @@ def page(front):
     ok(front.answer(front.url("/"), verified=False)[0] == 60, f"{front.name}: who does not know the certificate refuses it")
     spoken = [front.code("/status.json", *options) for options in (["--tls-max", "1.2"], ["--tlsv1.3"])]
     ok(spoken == ["200", "200"], f"{front.name}: TLS 1.2 and 1.3: {spoken}")
+    spoken = [front.code("/status.json", "-0", "-H", host) for host in ("Host: x", "Host:")]
+    ok(spoken == ["200", "200"], f"{front.name}: HTTP/1.0, and without a Host: {spoken}")
     old = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{front.port}", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"],
                          stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False)
     ok(b"Cipher is (NONE)" in old.stdout, f"{front.name}: TLS 1.1 is refused")

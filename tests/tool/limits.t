@@ -26,6 +26,7 @@ TESTS = {
     "LIMIT_STUCK_MS": ("fanout_abuse.t", "stuck_viewers"),
     "LIMIT_CHILDREN": ("fanout_abuse.t", "slow_files"),
     "LIMIT_CHILDREN_EACH": ("proxy.t", "children"),
+    "LIMIT_CHILDREN_PART": ("proxy.t", "shares"),
     "LIMIT_CHILD_STUCK_MS": ("limits.t", "stuck_file"),
     "LIMIT_LISTENERS": ("limits.t", "options"),
     "LIMIT_CAMERAS": ("limits.t", "options"),

@@ -110,20 +110,29 @@ def redirect():
     ok(found == ["HTTP/1.1 302 Found", "Location: https://cam.example/a", "HTTP/1.1 302 Found", "Location: https://[2001:db8::1]/b",
                  "HTTP/1.1 400 Bad Request"], f"by the name it was asked for: {found}")
     ok(codes(said(front(server.port, b"GET /a HTTP/1.0\r\n\r\n"))) == [400], "without a Host: 400")
+    for target, where in (("http://Cam.example:8000/a?b", "Cam.example/a?b"), ("https://[::1]", "[::1]"), ("http://x:80?/http://y/", "x?/http://y/"),
+                          ("HTTP://x//y", "x//y")):
+        ok(location(target) == (302, f"https://{where}"), f"{target}: https://{where}, whatever the Host")
+    ok(location("http://u@x/") == (400, None), "but by no user's name")
     for n in (900, 1000):
         ok(location("/" + "a" * n) == (302, "https://test/" + "a" * n), f"{n} bytes")
     ok(location("/?" + "a" * 1500)[0] == 302 and location("/?" + "a" * 3000)[0] == 414, "a query, and one that is too long: 414")
     ok(codes(said(front(port, PROXY % b"192.0.2.1" + head("/status.json", "Connection: close")))) == [200], "who comes by the front end stays")
 
 
-def children():
-    """One address's files in hand are not all there may be."""
+def large_files():
     www = tempfile.mkdtemp()
     os.chmod(www, 0o755)
     with open(os.path.join(www, "large"), "wb") as f:
         f.truncate(20 << 20)
     with open(os.path.join(www, "small"), "wb") as f:
         f.write(b"small")
+    return www
+
+
+def children():
+    """One address's files in hand are not all there may be."""
+    www = large_files()
     port = free_port()
     server = Server("-P", str(port), www=www)
     crowd = [front(port, PROXY % b"192.0.2.1" + head("/large")) for _ in range(20)]
@@ -136,6 +145,22 @@ def children():
     ok(wait_for(lambda: server.status()["static_children"] == 0), "they end with their connections")
     with front(port, PROXY % b"192.0.2.1" + head("/small")) as s:
         ok(answer(s)[0] == 200, "then there is room again")
+    shutil.rmtree(www)
+
+
+def shares():
+    """Nor are a few addresses': the fewer are left, the fewer more has one who has some."""
+    www = large_files()
+    port = free_port()
+    server = Server("-P", str(port), www=www)
+    crowd = [[front(port, PROXY % b"192.0.2.%d" % i + head("/large")) for _ in range(20)] for i in range(1, 7)]
+    found = [[read_head(s)[0] for s in each].count(200) for each in crowd]
+    ok(found[0] == 16 and sum(found) < 64 and min(found) > 0, f"six addresses that take what they get: {found}")
+    with front(port, PROXY % b"192.0.2.99" + head("/small")) as s:
+        ok(answer(s)[0] == 200, "another gets his")
+    for s in sum(crowd, []):
+        s.close()
+    ok(wait_for(lambda: server.status()["static_children"] == 0), "they end with their connections")
     shutil.rmtree(www)
 
 
@@ -169,5 +194,5 @@ def directories():
     shutil.rmtree(mine)
 
 
-run_all(lines, per_address, viewers, redirect, children, no_picture, directories)
+run_all(lines, per_address, viewers, redirect, children, shares, no_picture, directories)
 sys.exit(finish())
