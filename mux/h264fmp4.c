@@ -22,6 +22,7 @@
 enum {
     READ_MAX = 128 << 10,
     SLIDE_MAX = 512 << 10, /* the window is moved back to the front once it is this far along */
+    FRONT_BYTES = 8,       /* a box's size and type */
 };
 
 #define USAGE                                                                                      \
@@ -100,20 +101,29 @@ static void write_list(struct iovec *iov, unsigned n, off_t at)
     }
 }
 
-/* In a file the first piece, a moof as a rule, comes last, into the hole left for it: a file that
- * ends inside a moof is one that ffmpeg refuses as a whole, one that ends in zeros is not. */
+/* In a file the front of what is new, the size and type of its first box, comes last: a file that
+ * ends inside a moof, or has half of one, is one that ffmpeg refuses as a whole; one with zeros for
+ * its front is not. A kill falls between the pages of a write, and eight bytes are seldom on two.
+ */
+static void write_front_last(struct iovec *iov, unsigned n, off_t at)
+{
+    struct iovec front = {iov->iov_base, FRONT_BYTES};
+    iov->iov_base = (uint8_t *)iov->iov_base + FRONT_BYTES;
+    iov->iov_len -= FRONT_BYTES;
+    write_list(iov, n, at + FRONT_BYTES);
+    write_list(&front, 1, at);
+}
+
 static void write_all(struct iovec *iov, unsigned n)
 {
     if (file_at < 0 || n == 0) {
         write_list(iov, n, -1);
         return;
     }
-    off_t end = file_at + (off_t)iov->iov_len;
-    off_t behind = end;
-    for (unsigned i = 1; i < n; i++)
+    off_t end = file_at;
+    for (unsigned i = 0; i < n; i++)
         end += (off_t)iov[i].iov_len;
-    write_list(iov + 1, n - 1, behind);
-    write_list(iov, 1, file_at);
+    write_front_last(iov, n, file_at);
     file_at = end;
     lseek(STDOUT_FILENO, file_at, SEEK_SET); /* whoever shares the descriptor goes on behind us */
 }

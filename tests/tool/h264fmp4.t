@@ -267,18 +267,17 @@ def cut_anywhere():
 
 
 def interrupted():
-    """A moof is written after its mdat: a kill leaves a hole of zeros with a part of the payload behind it, at most."""
+    """Eight bytes of a fragment are written after all others: a kill leaves zeros with a part of the rest behind them, at most."""
     stream = card("-n", "60", "-g", "10")
     frames = stream_hashes(stream) if FFMPEG else []
     _, data = to_file("i.mp4", stream)
-    _, _, _, _, at, *_ = whole = fragments(data)[3]
-    front = whole[0] - 32  # the prft
+    front, (moof, end, _, _, at, *_) = fragments(data)[2][1], fragments(data)[3]
     good = True
-    for part in (0, 1, 1000, whole[1] - at):
-        left = data[:front] + bytes(at - front) + data[at:at + part]
+    for cut in (front, front + 8, (moof + at) // 2, at, at + 1000, end):
+        left = data[:front] + bytes(min(8, cut - front)) + data[front + 8:cut]
         good &= len(fragments(left)) == 3
         good &= not FFMPEG or hashes(save("hole.mp4", left)) == frames[:30]
-        mpv_plays(path("hole.mp4"), f"mpv plays a file whose end is a hole and {part} bytes") if FFMPEG else None
+        mpv_plays(path("hole.mp4"), f"mpv plays a file with {cut - front} bytes of a fragment, of which eight are zeros") if FFMPEG else None
     ok(good, "ffmpeg plays all fragments in front of a hole")
     calls = subprocess.run(["strace", "-e", "trace=pwritev,pwrite64,writev,write", "-o", path("calls"), MUX],
                            input=stream, stdout=open(path("i.mp4"), "wb"),
@@ -287,7 +286,8 @@ def interrupted():
         return skip("the order of the calls", "no strace")
     with open(path("calls")) as f:
         places = [int(line.rsplit(",", 1)[1].split(")")[0]) for line in f if line.startswith("pwritev")]
-    ok(places[1:3] == [at for f in fragments(data)[:1] for at in (f[4], f[0] - 32)], "payload first, then its moof")
+    starts = [0] + [next(end for kind, _, _, end in reversed(list(boxes(data, 0, f[0]))) if kind != "prft") for f in fragments(data)]
+    ok(len(starts) == 7 and places[:14] == [at for start in starts for at in (start + 8, start)], "of each its first eight bytes last")
 
 
 def killed():

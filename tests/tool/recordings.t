@@ -5,7 +5,7 @@ shows the right picture wherever it is sent.
 The ends: a clean one, SIGKILL in the middle of a write, a full disk, and a last write that is torn in several ways.
 
 RECORDING_SECONDS=600: of so much media (default 30; 600 takes some minutes, and 1.5 GB where temporary files are;
-up to 60, two kinds of torn ones do).
+up to 60, three kinds of torn ones do).
 BROWSER=no: without the browsers. Arguments: only these of ffmpeg, mpv, vlc, chromium, firefox.
 """
 import contextlib
@@ -32,6 +32,7 @@ import collect  # noqa: E402
 SECONDS = int(os.environ.get("RECORDING_SECONDS", "30"))
 FPS, TICKS, FRAME_US = 30, 90000, 1000000 / 30
 WIDTH, HEIGHT = 640, 480
+FRONT = 8  # bytes of a fragment that are written last: a box's size and type
 PLACES = (0.1, 0.5, 0.9)
 WATCH_SECONDS = 1
 SHORT_SECONDS = 60  # the longest media of which a browser is given all on one page, and not every torn one
@@ -114,7 +115,7 @@ def clean():
 
 
 def killed():
-    """Between the payload of a fragment and its moof: each is a write of its own, and so is what comes before them all."""
+    """Between all of a fragment and its front, which is written last: so two writes each, as for what comes before them all."""
     r = Recording("killed", "SIGKILL")
     if not shutil.which("strace"):
         card, mux = record(r.path)
@@ -123,13 +124,17 @@ def killed():
         mux.kill()
     else:
         card, mux = record(r.path, before=["strace", "-o", "/dev/null", "-e", "trace=pwritev",
-                                           "-e", f"inject=pwritev:signal=SIGKILL:when={2 * SECONDS + 1}"])
+                                           "-e", f"inject=pwritev:signal=SIGKILL:when={2 * SECONDS + 2}"])
     status = mux.wait(60 * SLOW + SECONDS)
     card.kill()
     card.wait()
-    left = os.path.getsize(r.path) - r.read().fragments[-1][2]
-    ok(status == -signal.SIGKILL and (left > 1000 or not shutil.which("strace")),
-       f"{r.what} in the middle of a fragment: {r.seconds():.2f} s, and {left} bytes of one more")
+    whole = r.read().fragments[-1][2]
+    with open(r.path, "rb") as f:
+        f.seek(whole)
+        left = f.read()
+    ok(status == -signal.SIGKILL and (left[:FRONT] == bytes(FRONT) and left.count(b"traf") == left.count(b"mdat") == 1
+                                      or not shutil.which("strace")),
+       f"{r.what} in front of the last write of a fragment: {r.seconds():.2f} s, and {len(left)} bytes of one more, but for its front")
     return r
 
 
@@ -161,29 +166,32 @@ def full():
 
 
 def torn(whole):
-    """The whole recording with its last fragment as a cut, or a loss of power, may leave it."""
+    """The whole recording with its last fragment as a cut, a kill between two pages, or a loss of power may leave it."""
     front, payload, end, *_ = whole.fragments[-1]
+    middle = (front + payload) // 2
     for name, what, size, zeros in (
-            ("payload", "cut in the payload of its last fragment", (payload + end) // 2, None),
-            ("room", "cut in the room for its last moof", (front + payload) // 2, (front, (front + payload) // 2)),
-            ("nomoof", "zeros for its last moof, half of the payload", (payload + end) // 2, (front, payload)),
-            ("lastmoof", "zeros for its last moof, all of the payload", end, (front, payload)),
-            ("zeros", "zeros for all of its last fragment", end, (front, end))):
-        if SECONDS <= SHORT_SECONDS and name not in ("payload", "nomoof"):
+            ("payload", "cut in the payload of its last fragment", (payload + end) // 2, []),
+            ("room", "cut in the room for its last moof", middle, [(front, middle)]),
+            ("halfmoof", "half of its last moof, without its front, and nothing behind it", middle, [(front, front + FRONT)]),
+            ("zerohalf", "half of its last moof, without its front, and zeros to its end", payload, [(front, front + FRONT), (middle, payload)]),
+            ("nomoof", "zeros for its last moof, half of the payload", (payload + end) // 2, [(front, payload)]),
+            ("lastmoof", "zeros for its last moof, all of the payload", end, [(front, payload)]),
+            ("zeros", "zeros for all of its last fragment", end, [(front, end)])):
+        if SECONDS <= SHORT_SECONDS and name not in ("payload", "zerohalf", "nomoof"):
             continue
         r = Recording(name, what)
         shutil.copy(whole.path, r.path)
         os.truncate(r.path, size)
-        if zeros:
-            with open(r.path, "r+b") as f:
-                f.seek(zeros[0])
-                f.write(bytes(zeros[1] - zeros[0]))
-        with open(r.path, "r+b") as f:  # its length, where it has one, is written last
+        with open(r.path, "r+b") as f:
+            for first, behind in zeros:
+                f.seek(first)
+                f.write(bytes(behind - first))
+            f.seek(0)
             at = f.read(2048).find(b"mehd")
-            if at > 0 and zeros:
+            if at > 0 and zeros:  # its length, where it has one, is written last
                 f.seek(at + 8)
                 f.write(struct.pack(">Q", sum(part[3] for part in whole.fragments[:-1])))
-        ok(len(r.read().fragments) == len(whole.fragments) - 1 and bool(r.spare) == (zeros is None), f"{what}: {r.seconds():.2f} s")
+        ok(len(r.read().fragments) == len(whole.fragments) - 1 and bool(r.spare) == (not zeros), f"{what}: {r.seconds():.2f} s")
         yield r
 
 
