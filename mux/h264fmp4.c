@@ -251,6 +251,8 @@ static void run(int live)
     }
     write_all(mux.iov, mux_end(&mux));
     patch_length();
+    if (mux.index_bytes)
+        write_front_last(&(struct iovec){mux.index, mux.index_bytes}, 1, (off_t)mux.index_at);
     if (!mux.started && !stop)
         fail(EXIT_BAD_INPUT, "standard input",
              offset + to ? "no H.264 picture that can be decoded, or no parameter sets"

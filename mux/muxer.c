@@ -18,7 +18,10 @@ struct contents {
     int stamped, recovery, new_config;
 };
 
-enum { IDR_LESS = 2 }; /* recovery points in a row */
+enum {
+    IDR_LESS = 2,          /* recovery points in a row */
+    PRFT_SLACK_US = 20000, /* by which a file's clock may be off before it is said again */
+};
 
 /* When an access unit is decoded and shown. */
 struct moment {
@@ -143,6 +146,11 @@ static int put_init(struct mux *m, const struct au *au)
     m->stale = 0;
     m->announced = m->store.parsed[au->first.sps_id];
     put_iov(m, m->init, n);
+    if (m->opt.mode == MUX_GOP && m->opt.patchable &&
+        !m->opt.base) { /* behind another file ffmpeg would take ours for all */
+        m->index_at = m->written;
+        put_iov(m, m->index, sidx_reserve(m->index, sizeof m->index));
+    }
     return 0;
 }
 
@@ -164,19 +172,48 @@ static int start(struct mux *m, const struct au *au, const struct contents *c)
     return 0;
 }
 
-static void put_head(struct mux *m, uint64_t tfdt, uint64_t utc, const struct frag_sample *s,
-                     uint32_t n, int offsets)
+/* The times at which something is shown are those at which something is decoded, so a first sample
+ * that is shown later than it is decoded is one that others are shown before. */
+static enum sidx_sap sap_of(const struct frag_sample *s)
+{
+    if (s->flags != SAMPLE_SYNC)
+        return SIDX_SAP_NONE;
+    return s->shown > 0 ? SIDX_SAP_OPEN : SIDX_SAP_CLOSED;
+}
+
+/* Whether a prft says something that the last one does not: to a file with room for an index, which
+ * is to have none between its fragments. */
+static int is_news(struct mux *m, uint64_t utc, uint64_t tfdt)
+{
+    uint64_t zero = utc - tfdt * 100 / 9, off = zero - m->utc_zero;
+    if (m->index_at && m->utc_zero && off + PRFT_SLACK_US <= 2 * PRFT_SLACK_US)
+        return 0;
+    m->utc_zero = zero;
+    return 1;
+}
+
+/* Returns where the moof lies. */
+static uint64_t put_head(struct mux *m, uint64_t tfdt, uint64_t utc, const struct frag_sample *s,
+                         uint32_t n, int offsets)
 {
     uint8_t *head = m->head + m->heads;
     size_t len = 0;
-    if (utc) {
+    if (utc && is_news(m, utc, tfdt)) {
         frag_write_prft(head, utc, tfdt);
         len = PRFT_BYTES;
     }
+    m->sidx.none |= (len && m->sidx.count) || s->flags == SAMPLE_NON_SYNC;
+    uint64_t moof = m->written + len;
+    if (m->index_at)
+        sidx_add(&m->sidx, tfdt, m->written, sap_of(s));
     len +=
         frag_write(head + len, sizeof m->head - m->heads - len, ++m->sequence, tfdt, s, n, offsets);
     put_iov(m, head, len);
     m->heads += len;
+    m->length = tfdt;
+    for (uint32_t i = 0; i < n; i++)
+        m->length += s[i].duration;
+    return moof;
 }
 
 static void gather(struct mux *m, uint8_t *window, const struct au *au)
@@ -253,12 +290,10 @@ static void flush_gop(struct mux *m, int64_t next)
     m->sample[m->samples - 1].duration = m->duration;
     if (m->timing.source != TIME_MISB)
         reorder_samples(m->sample, m->order, m->shown, m->samples);
-    uint64_t moof = m->written + (m->gop_utc ? PRFT_BYTES : 0);
+    uint64_t moof = put_head(m, (uint64_t)m->gop_tick, m->gop_utc, m->sample, m->samples, 0);
     if (m->gop_sync)
         mfra_add(&m->mfra, (uint64_t)m->gop_tick, moof);
-    put_head(m, (uint64_t)m->gop_tick, m->gop_utc, m->sample, m->samples, 0);
     put_gathered(m);
-    m->length = (uint64_t)m->tick + m->duration;
 }
 
 static int gop_is_full(const struct mux *m, uint32_t size, int64_t tick)
@@ -446,9 +481,11 @@ unsigned mux_end(struct mux *m)
     m->iovs = 0;
     m->heads = 0;
     put_held(m);
-    if (m->opt.mode == MUX_GOP && m->started) {
-        flush_gop(m, -1);
+    flush_gop(m, -1);
+    if (m->index_at)
+        m->index_bytes =
+            sidx_write(&m->sidx, m->index_at, m->written, m->length, m->index, sizeof m->index);
+    if (m->opt.mode == MUX_GOP && m->started)
         put_iov(m, m->mfra_bytes, mfra_write(&m->mfra, m->mfra_bytes, sizeof m->mfra_bytes));
-    }
     return m->iovs;
 }

@@ -10,7 +10,8 @@
  * one, at less than a frame a second) is a gap in tfdt. Where pictures may be reordered, every
  * fragment says when its own is shown. A field waits for its opposite, without which it cannot be
  * shown: a sample is a frame, or a field that has none.
- * To a file (MUX_GOP) each group of pictures is a fragment with its true times; mfra at the end. */
+ * To a file (MUX_GOP) each group of pictures is a fragment with its true times; mfra at the end.
+ * It has room for an index in front of its fragments, which is written at the end. */
 #ifndef MUX_MUXER_H
 #define MUX_MUXER_H
 
@@ -25,6 +26,7 @@
 #include "mux/mfra.h"
 #include "mux/paramstore.h"
 #include "mux/present.h"
+#include "mux/sidx.h"
 #include "mux/timing.h"
 
 enum mux_mode { MUX_AU, MUX_GOP };
@@ -45,7 +47,7 @@ enum mux_note {
 
 struct mux_options {
     enum mux_mode mode;
-    int patchable;   /* the output is a file: its sample entry can be changed afterwards */
+    int patchable;   /* the output is a file: what is in it can be changed afterwards */
     int live;        /* the input is a pipe or a device */
     uint64_t base;   /* bytes in front of ours in that file */
     unsigned rotate; /* degrees clockwise: 0, 90, 180, 270 */
@@ -57,19 +59,22 @@ struct mux {
     struct paramstore store;
     struct timing timing;
     unsigned notes;
-    int started;          /* an access unit that decodes alone has been seen */
-    unsigned recoveries;  /* recovery points without an IDR picture between them */
-    uint64_t written;     /* bytes handed out so far */
-    uint32_t sequence;    /* of the last fragment */
-    int64_t tick;         /* time of the last access unit */
-    uint32_t duration;    /* of the last sample */
-    uint64_t patch_at;    /* where the sample entry's type lies in the output */
-    int patch;            /* the caller is to write MUX_PATCH there, once, and clear this */
-    uint64_t length_at;   /* where a file's length lies in the output; 0: nowhere */
-    uint64_t length;      /* ticks up to the end of the last fragment handed out: the caller is to
-                           * write it there, 8 bytes, big-endian, behind the fragment */
-    int in_band;          /* the output says avc3 already */
-    int stale;            /* parameter sets came that the output's moov does not have */
+    int started;         /* an access unit that decodes alone has been seen */
+    unsigned recoveries; /* recovery points without an IDR picture between them */
+    uint64_t written;    /* bytes handed out so far */
+    uint32_t sequence;   /* of the last fragment */
+    int64_t tick;        /* time of the last access unit */
+    uint32_t duration;   /* of the last sample */
+    uint64_t patch_at;   /* where the sample entry's type lies in the output */
+    int patch;           /* the caller is to write MUX_PATCH there, once, and clear this */
+    uint64_t length_at;  /* where a file's length lies in the output; 0: nowhere */
+    uint64_t length;     /* ticks up to the end of the last fragment handed out: the caller is to
+                          * write it there, 8 bytes, big-endian, behind the fragment */
+    uint64_t utc_zero;   /* microseconds from 1970 at tick 0, as the last prft says */
+    uint64_t index_at;   /* where room for an index lies in the output; 0: nowhere */
+    size_t index_bytes;  /* after mux_end(), of the index that the caller is to write there; or 0 */
+    int in_band;         /* the output says avc3 already */
+    int stale;           /* parameter sets came that the output's moov does not have */
     struct sps announced; /* the SPS that gave the moov its size */
     struct iovec iov[MUX_IOV_MAX];
     unsigned iovs;
@@ -96,6 +101,8 @@ struct mux {
     int gop_sync;     /* its first sample is a sync sample */
     struct mfra mfra;
     uint8_t mfra_bytes[MFRA_BYTES_MAX];
+    struct sidx sidx;
+    uint8_t index[SIDX_ROOM];
 };
 
 #define MUX_PATCH "avc3"
@@ -109,7 +116,7 @@ void mux_init(struct mux *m, const struct mux_options *opt);
 unsigned mux_add(struct mux *m, uint8_t *window, const struct au *au, int64_t arrival_us,
                  uint64_t utc_us);
 
-/* The end of the stream: the last fragment and mfra, as mux_add(). */
+/* The end of the stream: the last fragment and mfra, as mux_add(); then m->index. */
 unsigned mux_end(struct mux *m);
 
 #endif

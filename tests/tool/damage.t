@@ -449,9 +449,10 @@ def sample_nals(data, at, size):
 
 def walk(data):
     """The samples, each a list of NAL units, of a file in which everything is in its place."""
-    samples, now, moofs, sequence, before, due = [], -1, {}, 0, None, None
+    samples, now, moofs, sequence, before, due, ends, index = [], -1, {}, 0, None, None, [], None
     for kind, start, at, end in boxes(data, 0, len(data)):
-        need(kind in {None: ("ftyp",), "ftyp": ("moov",), "moof": ("mdat",), "prft": ("moof",), "mfra": ()}.get(
+        need(kind in {None: ("ftyp",), "ftyp": ("moov",), "moof": ("mdat",), "prft": ("moof",), "mfra": (), "moov": ("free", "prft", "moof"),
+              "free": ("sidx", "prft", "moof"), "sidx": ("prft", "moof")}.get(
             before, ("ftyp", "prft", "moof", "mfra")), f"{kind} behind {before}")
         if kind == "moov":
             walk_moov(data, at, end)
@@ -470,6 +471,9 @@ def walk(data):
                 now += duration
                 samples.append(sample_nals(data, at, size))
                 at += size
+            ends.append(end)
+        elif kind == "sidx":
+            index, ends = [(u32(data, n), u32(data, n + 4)) for n in range(at + 32, end, 12)], [end]
         elif kind == "mfra":
             a, e = only(data, (at, end), "tfra")
             for i in range(u32(data, a + 12)):
@@ -477,6 +481,8 @@ def walk(data):
                 need(moofs.get(int.from_bytes(entry[8:16], "big")) == int.from_bytes(entry[:8], "big"), "mfra")
         before = kind
     need(before in ("mdat", "mfra"), f"it ends with {before}")
+    need(index is None or ([size for size, _ in index] == [b - a for a, b in zip(ends, ends[1:])]
+                           and sum(ticks for _, ticks in index) == now), "sidx")
     return samples
 
 

@@ -183,20 +183,57 @@ def mpv_plays(name, what, frames=10):
 
 # --- Tests ---
 
+def indexed(data):
+    """Of a file: its sidx, set beside its fragments."""
+    tops = list(boxes(data))
+    at, end = next((at, end) for kind, _, at, end in tops if kind == "sidx")
+    head = struct.unpack(">IIIQQHH", data[at:at + 32])
+    entries = [struct.unpack(">III", data[n:n + 12]) for n in range(at + 32, end, 12)]
+    behind = [end_of for kind, _, _, end_of in tops if kind == "mdat"]
+    starts = [end] + behind[:-1]
+    ok(head == (1 << 24, 1, TICKS, 0, 0, 0, len(behind)) and [e[0] for e in entries] == [b - a for a, b in zip(starts, behind)],
+       "sidx: each fragment, one behind the other, from its own end to mfra")
+    ok([e[1] for e in entries] == [sum(s[0] for s in part[3]) for part in fragments(data)] and {e[2] for e in entries} == {0x90000000},
+       "their durations; each begins with a keyframe (SAP type 1)")
+
+
+def stepped(stream, first, by):
+    """As from a camera whose wall clock is set by so many microseconds at that picture."""
+    parts = stream.split(UUID)
+    for n in range(first + 1, len(parts)):
+        at = parts[n]
+        us = (int.from_bytes(at[1:3] + at[4:6] + at[7:9] + at[10:12], "big") + by).to_bytes(8, "big")
+        status = at[0] | (0x40 if n == first + 1 else 0)
+        parts[n] = bytes([status]) + us[:2] + b"\xff" + us[2:4] + b"\xff" + us[4:6] + b"\xff" + us[6:] + at[12:]
+    return UUID.join(parts)
+
+
+def unindexed():
+    """Where a fragment is one that players would not find by the index."""
+    def has(name, stream, *args, **more):
+        return [kind for kind, *_ in boxes(to_file(name, stream, *args, **more)[1]) if kind in ("sidx", "free")]
+    ok(has("i.mp4", card("-s", "320x240", "-n", "60")) == ["free", "sidx"], "two groups of pictures: an index")
+    ok(has("i.mp4", card("-s", "320x240", "-g", "900", "-n", "400")) == ["free"], "a group cut after ten seconds: none")
+    stream = card("-s", "320x240", "-n", "60")
+    ok(has("i.mp4", stepped(stream, 30, 3600 * 10 ** 6)) == ["free"], "a wall clock that was set, which is said where it was: none")
+    ok(has("i.mp4", stepped(stream, 30, 10 ** 4)) == ["free", "sidx"], "by a hundredth of a second: not said, an index")
+    ok(has("i.mp4", stream, "-g", "au") == [], "a fragment per picture: no room for one")
+
+
 def recording():
     stream = card("-n", "300")
     taken = stamps(stream)
     run, data = to_file("f.mp4", stream)
     ok(run.returncode == 0 and run.stderr == b"", "to a file: 0, nothing said")
     kinds = [kind for kind, *_ in boxes(data)]
-    ok(kinds == ["ftyp", "moov"] + ["prft", "moof", "mdat"] * 10 + ["mfra"], "ftyp moov, ten GOPs, mfra")
+    ok(kinds == ["ftyp", "moov", "free", "sidx", "prft"] + ["moof", "mdat"] * 10 + ["mfra"], "ftyp moov, an index in its room, ten GOPs, mfra")
     ok(sample_nals(data) == [nal for nal in nals(stream) if nal[0] & 31 in (1, 5, 6)],
        "every slice and SEI, byte for byte; no delimiter, no repeated parameter set")
     want = [(us - taken[0]) * 9 / 100 for us in taken]
     got = sample_times(data)
     ok(len(got) == 300 and max(abs(a - b) for a, b in zip(got, want)) <= 1, "decode times are the stamps, within a tick")
-    ok(all(abs(utc - taken[30 * n]) <= 1 and at == got[30 * n]
-           for n, (*_, utc, at) in enumerate(fragments(data))), "prft: the keyframe's capture time")
+    ok([part[-2:] for part in fragments(data)] == [(taken[0], 0)] + [(None, None)] * 9, "prft: the first keyframe's capture time, once")
+    indexed(data)
     at, _ = inside(data, "mfra", "tfra")
     entries = [struct.unpack(">QQ", data[at + 16 + 19 * i:at + 32 + 19 * i]) for i in range(10)]
     ok(entries == [(f[2], f[0]) for f in fragments(data)], "tfra: time and place of each GOP")
@@ -262,7 +299,7 @@ def cut_anywhere():
             print(f"# cut at {cut}: {len(got)} frames, want {low} to {high}, and half of one more")
         good &= this
     ok(good, f"ffmpeg decodes {len(cuts)} cuts: all frames of the whole fragments")
-    for cut in (whole[0][1] + 5, whole[3][1], whole[3][1] + 40, whole[5][1] - 1):
+    for cut in (whole[0][1] + 5, whole[3][1], whole[3][1] + 8, whole[5][1] - 1):
         mpv_plays(save("cut.mp4", data[:cut]), f"mpv plays a file cut at {cut}")
 
 
@@ -645,6 +682,7 @@ def shared_nonblocking():
 def main():
     random.seed(1)
     recording()
+    unindexed()
     odd_rates()
     cut_anywhere()
     interrupted()

@@ -9,6 +9,7 @@ up to 60, three kinds of torn ones do).
 BROWSER=no: without the browsers. Arguments: only these of ffmpeg, mpv, vlc, chromium, firefox.
 """
 import contextlib
+import http.server
 import importlib.machinery
 import importlib.util
 import os
@@ -32,6 +33,7 @@ import collect  # noqa: E402
 SECONDS = int(os.environ.get("RECORDING_SECONDS", "30"))
 FPS, TICKS, FRAME_US = 30, 90000, 1000000 / 30
 WIDTH, HEIGHT = 640, 480
+PIECES_MAX = 6  # that ffmpeg may ask for on its way into a file with an index
 FRONT = 8  # bytes of a fragment that are written last: a box's size and type
 PLACES = (0.1, 0.5, 0.9)
 WATCH_SECONDS = 1
@@ -191,6 +193,10 @@ def torn(whole):
             if at > 0 and zeros:  # its length, where it has one, is written last
                 f.seek(at + 8)
                 f.write(struct.pack(">Q", sum(part[3] for part in whole.fragments[:-1])))
+            for kind, at, _ in list(tops(f)):  # and its index, last of all
+                if kind == b"free":
+                    f.seek(at)
+                    f.write(struct.pack(">I", whole.fragments[0][0] - at))
         ok(len(r.read().fragments) == len(whole.fragments) - 1 and bool(r.spare) == (not zeros), f"{what}: {r.seconds():.2f} s")
         yield r
 
@@ -256,6 +262,39 @@ def vlc(r):
         ok(r.lasts(length, 1), f"it lasts {length} s")
 
 
+class Pieces(http.server.SimpleHTTPRequestHandler):
+    """Files in ranges, each of them counted."""
+    asked = []
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self.asked.append(self.headers["Range"])
+        with open(os.path.join(work, "www", os.path.basename(self.path)), "rb") as f:
+            size = os.fstat(f.fileno()).st_size
+            first = int(re.match(r"bytes=(\d+)-", self.headers["Range"] or "bytes=0-")[1])
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {first}-{size - 1}/{size}")
+            self.send_header("Content-Length", str(size - first))
+            self.end_headers()
+            f.seek(first)
+            with contextlib.suppress(OSError):
+                shutil.copyfileobj(f, self.wfile)
+
+
+def from_afar(r):
+    """Over HTTP: without an index ffmpeg asks for each fragment's head by itself."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pieces) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        at = r.places()[-1]
+        got = run("ffmpeg", "-nostdin", "-v", "error", "-ss", str(at), "-i", f"http://127.0.0.1:{server.server_port}/{r.name}.mp4",
+                  "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "gray", "-")
+        shown(r, at, cells.read(got.stdout, WIDTH) if len(got.stdout) == WIDTH * HEIGHT else None, "ffmpeg over HTTP")
+        ok(len(Pieces.asked) <= PIECES_MAX, f"having asked for {len(Pieces.asked)} pieces of {len(r.fragments)} fragments")
+        server.shutdown()
+
+
 def play_module():
     loader = importlib.machinery.SourceFileLoader("play", os.path.join(ROOT, "tests/browser/play"))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader("play", loader))
@@ -308,6 +347,8 @@ def main():
     with full() as on_full_disk:
         recordings = [whole, killed(), on_full_disk, *torn(whole)]
         def programs():
+            if "ffmpeg" in wanted and shutil.which("ffprobe"):
+                from_afar(whole)
             for player, program in ((ffmpeg, "ffprobe"), (mpv, "mpv"), (vlc, "cvlc")):
                 if player.__name__ in wanted and shutil.which(program):
                     for r in recordings:
