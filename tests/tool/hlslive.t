@@ -86,7 +86,7 @@ def answers():
         began = time.monotonic()
         again = several(s, head(f"/seg-{number}.m4s", method="HEAD"), head("/live.m3u8", method="HEAD"),
                         head(f"/{init}", method="HEAD"))
-        ok(time.monotonic() - began < 0.15, "heads are not held back for what does not come")
+        ok(time.monotonic() - began < 0.45, "heads are not held back for what does not come")
         ok([x[0] for x in again] == [200] * 3 and again[0][1] == seg[1], "HEAD: the same heads, nothing behind")
         whole = seg[2]
         parts = several(s, *(head(f"/seg-{number}.m4s", f"Range: bytes={r}") for r in
