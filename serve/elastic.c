@@ -177,6 +177,7 @@ static void begin_burst(struct elastic *e, const struct ring *r, int64_t at_leas
         e->next = (uint64_t)key;
     e->until = ring_head(r);
     e->squeezed = at_least;
+    e->firsts = 0;
     e->mode = e->next < e->until ? ELASTIC_BURST : ELASTIC_LIVE;
 }
 
@@ -220,6 +221,17 @@ static int64_t catch_up(const struct elastic *e, const struct ring *r, uint64_t 
     return us < ELASTIC_SQUEEZED ? ELASTIC_SQUEEZED : us;
 }
 
+/* The same time in all, more of it for the first ones. */
+static void favour_first(struct elastic *e, int64_t count)
+{
+    int64_t third = e->squeezed * count / 3;
+    e->firsts = ELASTIC_FIRST;
+    e->first = third * ELASTIC_FIRST_PARTS / ELASTIC_FIRST;
+    e->squeezed = third * (3 - ELASTIC_FIRST_PARTS) / (count - ELASTIC_FIRST);
+    if (e->squeezed < ELASTIC_SQUEEZED)
+        e->squeezed = ELASTIC_SQUEEZED;
+}
+
 static void restart(struct elastic *e, const struct ring *r)
 {
     struct ring_frag f;
@@ -230,6 +242,8 @@ static void restart(struct elastic *e, const struct ring *r)
         uint64_t count = e->until - e->next + e->left;
         end_silence(e, count, to_us(e, f.duration));
         e->squeezed = catch_up(e, r, count, to_us(e, f.duration));
+        if (e->dries && count >= 2 * ELASTIC_FIRST)
+            favour_first(e, (int64_t)count);
     }
 }
 
@@ -419,15 +433,20 @@ static enum elastic_do burst(struct elastic *e, const struct ring *r, struct ela
         restart(e, r);
         e->jumps++;
     }
+    int64_t us = e->squeezed;
+    if (e->firsts) {
+        e->firsts--;
+        us = e->first;
+    }
     if (e->left) {
         e->left--;
-        return send(e, r, e->next, e->squeezed, step);
+        return send(e, r, e->next, us, step);
     }
     if (e->next == e->until - 1) {
         e->mode = ELASTIC_LIVE;
         e->pad = 1;
     }
-    return send(e, r, e->next++, e->squeezed, step);
+    return send(e, r, e->next++, us, step);
 }
 
 enum elastic_do elastic_next(struct elastic *e, const struct ring *r, int64_t now,

@@ -74,6 +74,10 @@ enum {
     ELASTIC_SQUEEZED = 1000,        /* a fragment that only has to be decoded */
     ELASTIC_RESUME = 7,             /* frames a browser waits for, at most, before it goes on */
     ELASTIC_RESUME_SURE = 14,       /* and with so many at once it does at once */
+    /* That is when the first have come; the others take some round trips more, and until then the
+     * first must last. */
+    ELASTIC_FIRST = 8,       /* of a burst, */
+    ELASTIC_FIRST_PARTS = 2, /* of three of the burst's time */
     /* Where it would wait for longer, it gets the keyframe again, so that there are some more than
      * it waits for. They must not be too close together, as it looks once in a picture's time, and
      * reads no more than five to eight ahead: so that begins with a picture that has just come. */
@@ -115,7 +119,9 @@ struct elastic {
     int64_t knocked;   /* HOLD: when the last padding should have arrived */
     unsigned knocks;   /* HOLD: how many there are to come */
     unsigned blocks;   /* of ELASTIC_PAD: so many whole ones more */
-    int64_t squeezed;  /* BURST: duration of each fragment */
+    int64_t squeezed;  /* BURST: duration of each fragment, */
+    int64_t first;     /* but of the first ones, */
+    unsigned firsts;   /* of which so many are to go */
     unsigned left;     /* repetitions of the keyframe to go, in front of anything else */
     int64_t frame;     /* duration of a picture */
     int64_t behind;    /* LIVE: media behind the last whole block, */
