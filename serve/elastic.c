@@ -340,13 +340,23 @@ void elastic_delivered(struct elastic *e, const struct ring *r, int64_t now, int
     }
 }
 
+static unsigned knocks(const struct elastic *e)
+{
+    return e->dries ? ELASTIC_KNOCKS : ELASTIC_KNOCKS_OTHERS;
+}
+
+static void set_hold(struct elastic *e, int64_t now)
+{
+    e->hold = now + e->lead + (e->dries ? ELASTIC_RUN_DRY : -e->target);
+    e->knocked = now + (int64_t)knocks(e) * ELASTIC_KNOCK_EVERY;
+}
+
 static void begin_hold(struct elastic *e, int64_t now)
 {
     e->mode = ELASTIC_HOLD;
-    e->hold = now + e->lead + (e->dries ? ELASTIC_RUN_DRY : -e->target);
-    e->knocks = e->dries ? ELASTIC_KNOCKS : ELASTIC_KNOCKS_OTHERS;
+    e->knocks = knocks(e);
     e->knock = now;
-    e->knocked = now + (int64_t)e->knocks * ELASTIC_KNOCK_EVERY;
+    set_hold(e, now);
 }
 
 void elastic_knocked(struct elastic *e, int64_t now)
@@ -360,7 +370,7 @@ void elastic_arrived(struct elastic *e, int64_t now, int relayed)
     int64_t took = now - e->joined;
     e->lead = e->most = to_us(e, e->tfdt) - (e->dries ? 0 : took * 3 / 5);
     e->at = now;
-    begin_hold(e, now);
+    set_hold(e, now);
     if (relayed && e->dries) /* the longer that took, the longer will what is held */
         e->hold += took / 2;
 }

@@ -240,47 +240,44 @@ static int has_arrived(const struct conn *c, int64_t now)
            c->body >= c->mark + (unsigned)unacknowledged || now - c->mark_at >= JOIN_MAX_US;
 }
 
-/* The history is on its way, and nothing is sent until it has come. */
-static int is_joining(struct conn *c, int64_t now)
+/* The history is on its way; paddings follow it, for which play waits, and nothing else until it
+ * has come. Returns when to look again: now when there is nothing more to wait for. */
+static int64_t arriving(struct conn *c, int64_t now)
 {
     if (c->elastic.mode == ELASTIC_BURST || c->elastic.mode == ELASTIC_LIVE)
         c->joined = JOINED; /* by another way */
-    if (c->joined || c->elastic.mode != ELASTIC_HOLD)
-        return 0;
-    if (c->mark != c->body) {
+    if (c->joined == JOINED || c->elastic.mode != ELASTIC_HOLD)
+        return now;
+    if (c->joined == JOINING) {
+        c->joined = SENT;
         c->mark = c->body;
         c->mark_at = now;
     }
-    if (!has_arrived(c, now))
-        return 1;
-    c->joined = ARRIVED;
-    elastic_arrived(&c->elastic, now, c->proxied);
-    return 0;
-}
-
-/* Behind it come the paddings, for which play waits. Returns when to look again. */
-static int64_t knocking(struct conn *c, int64_t now)
-{
-    if (c->joined != ARRIVED)
-        return INT64_MAX;
-    if (c->elastic.knocks)
-        return INT64_MAX;
+    if (c->joined == ARRIVED && c->elastic.knocks)
+        return now;
     if (!has_arrived(c, now))
         return now + JOIN_LOOK_US;
-    c->joined = JOINED;
-    elastic_knocked(&c->elastic, now);
-    return INT64_MAX;
+    if (c->joined == ARRIVED) {
+        c->joined = JOINED;
+        elastic_knocked(&c->elastic, now);
+        return now;
+    }
+    c->joined = ARRIVED;
+    c->mark = c->body;
+    c->mark_at = now;
+    elastic_arrived(&c->elastic, now, c->proxied);
+    return now;
 }
 
 /* stream.mp4. 1 something is pending, 0 wait, -1 the end. */
 static int next_elastic(struct server *s, struct conn *c, int64_t now, int64_t *due)
 {
     uint32_t jumps = c->elastic.jumps;
-    if (is_joining(c, now)) {
-        *due = now + JOIN_LOOK_US;
+    int64_t look = arriving(c, now);
+    if (c->joined == SENT && now >= c->elastic.hold) {
+        *due = look;
         return 0;
     }
-    int64_t look = knocking(c, now);
     if (c->elastic.mode == ELASTIC_LIVE && network_stalls(c, now)) {
         *due = now + LOOK_US;
         return 0;
@@ -304,7 +301,7 @@ static int next_elastic(struct server *s, struct conn *c, int64_t now, int64_t *
         c->pad = BOX_HEAD;
         break;
     case ELASTIC_WAIT:
-        *due = look < *due ? look : *due;
+        *due = look > now && look < *due ? look : *due;
         return 0;
     default:
         return -1;
