@@ -340,21 +340,16 @@ void elastic_delivered(struct elastic *e, const struct ring *r, int64_t now, int
     }
 }
 
-static unsigned knocks(const struct elastic *e)
-{
-    return e->dries ? ELASTIC_KNOCKS : ELASTIC_KNOCKS_OTHERS;
-}
-
 static void set_hold(struct elastic *e, int64_t now)
 {
     e->hold = now + e->lead + (e->dries ? ELASTIC_RUN_DRY : -e->target);
-    e->knocked = now + (int64_t)knocks(e) * ELASTIC_KNOCK_EVERY;
+    e->knocked = now + (int64_t)(ELASTIC_KNOCKS - ELASTIC_KNOCKS_SPARE) * ELASTIC_KNOCK_EVERY;
 }
 
 static void begin_hold(struct elastic *e, int64_t now)
 {
     e->mode = ELASTIC_HOLD;
-    e->knocks = knocks(e);
+    e->knocks = e->dries ? ELASTIC_KNOCKS : ELASTIC_KNOCKS_OTHERS;
     e->knock = now;
     set_hold(e, now);
 }
@@ -372,7 +367,7 @@ void elastic_arrived(struct elastic *e, int64_t now, int relayed)
     e->at = now;
     set_hold(e, now);
     if (relayed && e->dries) /* the longer that took, the longer will what is held */
-        e->hold += took / 2;
+        e->hold += took / 4;
 }
 
 static enum elastic_do past(struct elastic *e, const struct ring *r, int64_t now,

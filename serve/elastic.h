@@ -64,10 +64,11 @@ enum {
     ELASTIC_DRY = 1000000,       /* a history may so long arrive more slowly than it is watched */
     ELASTIC_STILL = 100000,      /* each */
     ELASTIC_KNOCKS = 10,         /* paddings of ELASTIC_KNOCK_BLOCKS, and up to one more, */
+    ELASTIC_KNOCKS_SPARE = 5,    /* without these it has begun, */
     ELASTIC_KNOCKS_OTHERS = 3,   /* fewer for who is not let run dry, */
     ELASTIC_KNOCK_EVERY = 30000, /* so far apart */
     ELASTIC_KNOCK_BLOCKS = 3,
-    ELASTIC_RUN_DRY = 250000, /* so long after it would stop if it began at once, it has stopped */
+    ELASTIC_RUN_DRY = 200000, /* so long after it would stop if it began at once, it has stopped */
     ELASTIC_TICK_EVERY = 100000, /* TCP closes the window of who is silent for much longer */
     /* Catching up. */
     ELASTIC_RUN_DRY_AGAIN = 120000, /* the same after a stall */
@@ -116,7 +117,7 @@ struct elastic {
     uint64_t until;    /* HISTORY, BURST: where it ends */
     int64_t hold;      /* HOLD: until then */
     int64_t knock;     /* HOLD: when the next padding, or tick, is due */
-    int64_t knocked;   /* HOLD: when the last padding should have arrived */
+    int64_t knocked;   /* HOLD: when all but the spare paddings should have arrived */
     unsigned knocks;   /* HOLD: how many there are to come */
     unsigned blocks;   /* of ELASTIC_PAD: so many whole ones more */
     int64_t squeezed;  /* BURST: duration of each fragment, */
@@ -157,8 +158,8 @@ void elastic_init(struct elastic *e, int64_t now, int runs, int dries);
  */
 void elastic_arrived(struct elastic *e, int64_t now, int relayed);
 
-/* In ELASTIC_HOLD: the last padding has been acknowledged. Who waits for it, and is let run dry,
- * may have begun later by as much as it was late. */
+/* In ELASTIC_HOLD: all but the spare paddings have been acknowledged. Who waits for it, and is let
+ * run dry, may have begun later by as much as it was late. */
 void elastic_knocked(struct elastic *e, int64_t now);
 
 /* The network had stalled, and nothing was asked for; now it has delivered the last `media` us that

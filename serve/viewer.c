@@ -253,7 +253,7 @@ static int64_t arriving(struct conn *c, int64_t now)
         c->mark = c->body;
         c->mark_at = now;
     }
-    if (c->joined == ARRIVED && c->elastic.knocks)
+    if (c->joined == ARRIVED && c->elastic.knocks > ELASTIC_KNOCKS_SPARE)
         return now;
     if (!has_arrived(c, now))
         return now + JOIN_LOOK_US;
@@ -291,7 +291,7 @@ static int next_elastic(struct server *s, struct conn *c, int64_t now, int64_t *
     case ELASTIC_PAD:
         set_pending(c, PENDING_PAD);
         c->pad = pad_length(c->body) + c->elastic.blocks * ELASTIC_PAD_BYTES;
-        if (c->joined == ARRIVED) {
+        if (c->joined == ARRIVED && c->elastic.knocks >= ELASTIC_KNOCKS_SPARE) {
             c->mark = c->body + c->pad;
             c->mark_at = now;
         }
