@@ -31,6 +31,10 @@ make_stream() {
 # record LINE FILE...: appends the value of key K in "K=V K=V ..." to $results/FILE.K
 record() {
     local pair file=$2
+    if [ -z "$1" ]; then
+        echo "bench: $file: nothing measured" >&2
+        exit 1
+    fi
     for pair in $1; do
         echo "${pair#*=}" >>"$results/$file.${pair%%=*}"
     done
