@@ -135,7 +135,7 @@ static void set_target(struct elastic *e, int64_t frame)
 {
     int64_t frames = ELASTIC_TARGET_FRAMES * frame + ELASTIC_TARGET_MORE;
     int64_t dries = ELASTIC_TARGET_DRIES - frame / ELASTIC_TARGET_PART;
-    e->frame = frame;
+    e->frame = frame > 0 ? frame : 1; /* a source may say that they last no time */
     e->target = e->dries ? within(ELASTIC_TARGET_LEAST, dries, ELASTIC_TARGET_DRIES)
                          : within(ELASTIC_TARGET, frames, ELASTIC_TARGET_MAX);
     if (e->runs)

@@ -124,7 +124,7 @@ struct elastic {
     int64_t first;     /* but of the first ones, */
     unsigned firsts;   /* of which so many are to go */
     unsigned left;     /* repetitions of the keyframe to go, in front of anything else */
-    int64_t frame;     /* duration of a picture */
+    int64_t frame;     /* duration of a picture, 1 at least */
     int64_t behind;    /* LIVE: media behind the last whole block, */
     uint32_t bytes;    /* and how many bytes that is */
     uint32_t sequence; /* of the last fragment sent */
@@ -163,7 +163,7 @@ void elastic_arrived(struct elastic *e, int64_t now, int relayed);
 void elastic_knocked(struct elastic *e, int64_t now);
 
 /* The network had stalled, and nothing was asked for; now it has delivered the last `media` us that
- * were sent. */
+ * were sent. r: as in elastic_next(), of this viewer's camera. */
 void elastic_delivered(struct elastic *e, const struct ring *r, int64_t now, int64_t media);
 
 /* What to do for this viewer now. What is to be sent counts as done. *due: with ELASTIC_WAIT, when

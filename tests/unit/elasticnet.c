@@ -133,6 +133,21 @@ static void few(unsigned fps, unsigned keyframe, int repeated)
     ok(e.mode == ELASTIC_LIVE && got.last == dts - SCALE / fps && sound(), "with which it goes on");
 }
 
+/* A source may say that its pictures last no time at all. */
+static void no_time(void)
+{
+    camera(2 * SCALE, 30, 500);
+    for (int i = 0; i < 60; i++)
+        frame();
+    join(0);
+    pump();
+    e.mode = ELASTIC_LIVE;
+    e.lead = e.most = 0;
+    elastic_delivered(&e, &ring, now, 280000);
+    pump();
+    ok(e.mode == ELASTIC_HOLD && sound(), "pictures of no duration: waits all the same");
+}
+
 /* What is behind the last whole block is not seen. */
 static void padded(unsigned fps, unsigned fragment, int wanted)
 {
@@ -185,6 +200,7 @@ int main(void)
     late_paddings();
     never_dry();
     delivered();
+    no_time();
     few(5, 10000, 1);
     few(10, 10000, 1);
     few(5, 140000, 0);
