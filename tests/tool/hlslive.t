@@ -83,10 +83,13 @@ def answers():
         master, live, top, seg = several(s, *(head(p) for p in ("/stream.m3u8", "/live.m3u8?_=1", f"/{init}",
                                                                f"/seg-{number}.m4s")))
         ok([x[0] for x in (master, live, top, seg)] == [200] * 4, "playlists and media, all on one connection")
-        began = time.monotonic()
-        again = several(s, head(f"/seg-{number}.m4s", method="HEAD"), head("/live.m3u8", method="HEAD"),
-                        head(f"/{init}", method="HEAD"))
-        ok(time.monotonic() - began < 0.45, "heads are not held back for what does not come")
+        least = 1
+        for _ in range(3):  # a busy machine may be slow once
+            began = time.monotonic()
+            again = several(s, head(f"/seg-{number}.m4s", method="HEAD"), head("/live.m3u8", method="HEAD"),
+                            head(f"/{init}", method="HEAD"))
+            least = min(least, time.monotonic() - began)
+        ok(least < 0.15, "heads are not held back for what does not come")
         ok([x[0] for x in again] == [200] * 3 and again[0][1] == seg[1], "HEAD: the same heads, nothing behind")
         whole = seg[2]
         parts = several(s, *(head(f"/seg-{number}.m4s", f"Range: bytes={r}") for r in
