@@ -69,10 +69,7 @@ static uint64_t rescale(uint64_t ticks, uint32_t from, uint32_t to)
     return ticks / from * to + ticks % from * to / from;
 }
 
-enum {
-    CLOCK_TRUST_S = 1,
-    FAR_S = 86400, /* a fragment that says it comes so much later is wrong */
-};
+enum { FAR_S = 86400 };              /* a fragment that says it comes so much later is wrong */
 #define TFDT_MAX (UINT64_C(1) << 62) /* beyond this, times are no times */
 
 /* Where capture times say it goes; `arrival` where they say nothing, or what cannot be: that it was
@@ -83,7 +80,7 @@ static uint64_t by_capture(const struct feed *f, const struct moof_info *m, uint
 {
     struct ring_frag key;
     int64_t k = ring_last_key(f->ring);
-    uint64_t trust = (uint64_t)CLOCK_TRUST_S * f->info.timescale;
+    uint64_t trust = (uint64_t)FEED_TRUST_S * f->info.timescale;
     if (k < 0 || ring_get(f->ring, (uint64_t)k, &key) < 0 || !key.utc_us || m->utc_us <= key.utc_us)
         return arrival;
     const struct ring_init *init = ring_init_of(f->ring, key.epoch);

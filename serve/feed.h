@@ -13,7 +13,10 @@
 #include "serve/cut.h"
 #include "serve/ring.h"
 
-enum { FEED_READ_MAX = 256 << 10 };
+enum {
+    FEED_READ_MAX = 256 << 10,
+    FEED_TRUST_S = 1, /* seconds by which capture times may differ from those of arrival */
+};
 
 struct feed {
     struct ring *ring;

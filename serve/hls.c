@@ -5,15 +5,15 @@
 #include <string.h>
 
 #include "mux/boxread.h"
+#include "serve/feed.h"
 
 enum {
     CODECS_MAX = RING_INIT_SLOTS * CODEC_MAX,
     RATE_SECONDS = 2, /* of the newest pictures: what a bit rate is estimated from */
     RATE_SPARE = 4,   /* a part more than that, for what is still to come */
     MILLI = 1000,
-    /* A camera counts as asleep after CAMERA_STALE_US; by its own times that may be as much less as
-     * capture and arrival may differ (feed.c). */
-    SILENCE_US = CAMERA_STALE_US - 1000000,
+    /* A camera counts as asleep after CAMERA_STALE_US of arrival. */
+    SILENCE_S = CAMERA_STALE_US / 1000000 - FEED_TRUST_S,
     LINGER_TARGETS = 4, /* target durations */
 };
 
@@ -95,7 +95,7 @@ static int is_behind_silence(const struct ring *r, const struct segment *s)
         return 0;
     uint64_t end = before.dts + before.duration;
     uint32_t timescale = atomic_load_explicit(&init->timescale, memory_order_relaxed);
-    return first.dts > end && (first.dts - end) / timescale >= SILENCE_US / SEGMENT_SECOND;
+    return first.dts > end && (first.dts - end) / timescale >= SILENCE_S;
 }
 
 /* A server that has only just come does not know what the one before has withdrawn: it lists

@@ -32,8 +32,7 @@ struct http_request {
     int chrome;              /* "Chrome/" in it */
     struct http_span name;   /* of the method */
     struct http_span target; /* as it was sent: /path?query, that behind http://host, OPTIONS' * */
-    struct http_span
-        origin; /* the target behind its host: empty or ?query where that has no path */
+    struct http_span origin; /* behind its host: empty or ?query where that has no path */
     struct http_span authority; /* the target's host[:port], which counts instead of the Host's */
     struct http_span host;      /* the field's value, perhaps empty */
     struct http_span authorization, agent, referer;

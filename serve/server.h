@@ -60,12 +60,11 @@ struct conn {
     enum viewer_kind kind;
     enum close_reason why; /* it is closed, should it be */
     enum pending pending;
-    int64_t due; /* us: when to look at this viewer again without a new fragment */
-    int blocked; /* the kernel took less than all: wait for EPOLLOUT */
-    enum joined
-        joined;      /* VIEW_STREAM: what it begins with is sent, has arrived; its paddings, too */
-    int64_t stalled; /* us of media the network had not delivered when it stalled, or 0 */
-    int64_t mark_at; /* VIEW_STREAM: when the body had `mark` bytes, which are to arrive */
+    int64_t due;        /* us: when to look at this viewer again without a new fragment */
+    int blocked;        /* the kernel took less than all: wait for EPOLLOUT */
+    enum joined joined; /* VIEW_STREAM: how far its beginning has come; its paddings, too */
+    int64_t stalled;    /* us of media the network had not delivered when it stalled, or 0 */
+    int64_t mark_at;    /* VIEW_STREAM: when the body had `mark` bytes, which are to arrive */
     uint64_t mark;
     int64_t lag;          /* us an acknowledgement took beyond MARK_US lately, at most */
     int keep_alive;       /* VIEW_STILL: another request may follow */
