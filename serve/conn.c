@@ -368,7 +368,7 @@ void conn_event(struct server *s, struct conn *c, uint32_t events)
         linger(s, c);
     } else if (c->state == CONN_VIEWER && (events & EPOLLOUT) && c->blocked) {
         c->blocked = 0;
-        c->due = viewer_pump(s, c, now_us());
+        viewer_pump(s, c, now_us());
     } else if (c->state == CONN_BODY && (events & EPOLLOUT)) {
         hls_pump(s, c, now_us());
     }

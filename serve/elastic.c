@@ -69,12 +69,9 @@ static void open_hole(struct elastic *e)
     }
 }
 
-/* Sends fragment i as lasting `us`. */
-static enum elastic_do send(struct elastic *e, const struct ring *r, uint64_t i, int64_t us,
-                            struct elastic_step *step)
+/* Sends step->frag as lasting `us`. */
+static enum elastic_do send_found(struct elastic *e, int64_t us, struct elastic_step *step)
 {
-    if (ring_get(r, i, &step->frag) < 0)
-        return ELASTIC_LOST;
     uint64_t ticks = to_ticks(e, us);
     if (ticks < step->frag.samples)
         ticks = step->frag.samples; /* no sample may last no time at all */
@@ -88,6 +85,13 @@ static enum elastic_do send(struct elastic *e, const struct ring *r, uint64_t i,
     e->most += to_us(e, ticks);
     e->sent = e->at;
     return ELASTIC_SEND;
+}
+
+/* The same with fragment i. */
+static enum elastic_do send(struct elastic *e, const struct ring *r, uint64_t i, int64_t us,
+                            struct elastic_step *step)
+{
+    return ring_get(r, i, &step->frag) < 0 ? ELASTIC_LOST : send_found(e, us, step);
 }
 
 static int64_t start_of(const struct elastic *e)
@@ -258,9 +262,7 @@ static int64_t steer(const struct elastic *e, int64_t duration)
 {
     if (e->most > e->target + ELASTIC_SLACK)
         return duration * 7 / 10;
-    if (e->most < e->target - ELASTIC_SLACK)
-        return duration * 21 / 20;
-    return duration;
+    return e->most < e->target - ELASTIC_SLACK ? duration * 21 / 20 : duration;
 }
 
 /* What is behind the last whole block the viewer has not seen: it must not become too much. */
@@ -276,38 +278,44 @@ static void pad_some(struct elastic *e, const struct ring_frag *f, int64_t durat
         e->pad = 1;
 }
 
+/* Media between the fragment that is next and the newest one. */
+static int64_t backlog_of(const struct elastic *e, const struct ring *r, uint64_t head,
+                          uint64_t dts)
+{
+    struct ring_frag newest;
+    if (e->next + 1 >= head)
+        return 0;
+    int there = ring_get(r, head - 1, &newest) == 0 && newest.dts >= dts;
+    return there ? to_us(e, newest.dts - dts) : ELASTIC_BACKLOG + 1;
+}
+
 static enum elastic_do live(struct elastic *e, const struct ring *r, struct elastic_step *step,
                             int64_t *due)
 {
-    struct ring_frag f, newest;
+    struct ring_frag *f = &step->frag;
     uint64_t head = ring_head(r);
     *due = INT64_MAX;
     if (e->next >= head)
         return ELASTIC_WAIT;
-    int lost = ring_get(r, e->next, &f) < 0 || !ring_safe(r, &f);
-    if (lost) {
-        int64_t key = ring_last_key(r);
-        if (key <= (int64_t)e->next || ring_get(r, (uint64_t)key, &f) < 0)
-            return ELASTIC_LOST;
-    }
-    if (ring_get(r, head - 1, &newest) < 0)
+    int lost = ring_get(r, e->next, f) < 0 || !ring_safe(r, f);
+    if (lost && ring_last_key(r) <= (int64_t)e->next)
         return ELASTIC_LOST;
-    int64_t duration = to_us(e, f.duration);
-    int64_t backlog = newest.dts >= f.dts ? to_us(e, newest.dts - f.dts) : ELASTIC_BACKLOG + 1;
-    if (lost || backlog > ELASTIC_BACKLOG) {
+    if (lost || backlog_of(e, r, head, f->dts) > ELASTIC_BACKLOG) {
         restart(e, r);
         e->jumps++;
         return ELASTIC_WAIT;
     }
+    int64_t duration = to_us(e, f->duration);
     open_hole(e);
-    set_target(e, duration / f.samples);
+    set_target(e, duration / f->samples);
     if (is_silence(e, duration) && resumes_late(e)) {
         restart(e, r);
         return ELASTIC_WAIT;
     }
     end_silence(e, 1, duration);
-    pad_some(e, &f, duration);
-    return send(e, r, e->next++, steer(e, duration), step);
+    pad_some(e, f, duration);
+    e->next++;
+    return send_found(e, steer(e, duration), step);
 }
 
 /* What came may be too few frames for a clock to go on: the keyframe again makes them enough. */
@@ -373,18 +381,17 @@ void elastic_arrived(struct elastic *e, int64_t now, int relayed)
 static enum elastic_do past(struct elastic *e, const struct ring *r, int64_t now,
                             struct elastic_step *step)
 {
-    struct ring_frag f;
-    if (ring_get(r, e->next, &f) < 0)
+    if (ring_get(r, e->next, &step->frag) < 0)
         return ELASTIC_LOST;
     if (e->left) {
         e->left--;
-        return send(e, r, e->next, ELASTIC_SQUEEZED, step);
+        return send_found(e, ELASTIC_SQUEEZED, step);
     }
-    int64_t us = e->next < e->from ? ELASTIC_SQUEEZED : to_us(e, f.duration);
-    enum elastic_do what = send(e, r, e->next++, us, step);
-    if (e->next == e->until)
+    int64_t duration = to_us(e, step->frag.duration);
+    send_found(e, e->next < e->from ? ELASTIC_SQUEEZED : duration, step);
+    if (++e->next == e->until)
         begin_hold(e, now);
-    return what;
+    return ELASTIC_SEND;
 }
 
 static enum elastic_do still(struct elastic *e, const struct ring *r, int64_t now,
@@ -479,18 +486,14 @@ enum elastic_do elastic_next(struct elastic *e, const struct ring *r, int64_t no
         if (e->mode == ELASTIC_HOLD)
             return what;
     }
-    switch (e->mode) {
-    case ELASTIC_EMPTY:
+    if (e->mode == ELASTIC_EMPTY)
         return ELASTIC_WAIT;
-    case ELASTIC_HISTORY:
+    if (e->mode == ELASTIC_HISTORY)
         return past(e, r, now, step);
-    case ELASTIC_STILLNESS:
+    if (e->mode == ELASTIC_STILLNESS)
         return still(e, r, now, step);
-    case ELASTIC_BURST:
+    if (e->mode == ELASTIC_BURST)
         return burst(e, r, step);
-    default:
-        break;
-    }
     enum elastic_do what = live(e, r, step, due);
     return what == ELASTIC_WAIT && e->mode == ELASTIC_BURST ? burst(e, r, step) : what;
 }

@@ -157,13 +157,11 @@ static int64_t pump_all(const struct camera *camera, int only_due)
     int64_t now = now_us(), next = INT64_MAX;
     for (unsigned i = server.viewers; i-- > 0;) {
         struct conn *c = &server.conn[server.viewer[i]];
-        if (c->blocked || (only_due && c->due > now) || (camera && c->camera != camera))
-            continue;
-        c->due = viewer_pump(&server, c, now);
+        if ((!only_due || server.due[i] <= now) && (!camera || c->camera == camera) && !c->blocked)
+            viewer_pump(&server, c, now);
+        if (i < server.viewers && server.due[i] < next)
+            next = server.due[i];
     }
-    for (unsigned i = 0; i < server.viewers; i++)
-        if (server.conn[server.viewer[i]].due < next)
-            next = server.conn[server.viewer[i]].due;
     return next;
 }
 

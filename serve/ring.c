@@ -217,27 +217,9 @@ int ring_put(struct ring *r, struct ring_frag *frag, const uint8_t *bytes, size_
     return 0;
 }
 
-uint64_t ring_head(const struct ring *r)
-{
-    return atomic_load_explicit(&r->header->head, memory_order_acquire);
-}
-
 int64_t ring_last_key(const struct ring *r)
 {
     return (int64_t)(atomic_load_explicit(&r->header->last_key, memory_order_acquire) - 1);
-}
-
-int ring_whole(const struct ring *r, const struct ring_frag *frag)
-{
-    atomic_thread_fence(memory_order_acquire);
-    return frag->pos >= atomic_load_explicit(&r->header->tail, memory_order_relaxed);
-}
-
-int ring_safe(const struct ring *r, const struct ring_frag *frag)
-{
-    const struct ring_header *h = r->header;
-    uint64_t tail = atomic_load_explicit(&h->tail, memory_order_relaxed);
-    return tail == 0 || frag->pos >= tail + r->data_bytes / 8;
 }
 
 /* n values of 4 bytes, `step` apart from `at` on, end by `end`. */
@@ -274,11 +256,6 @@ int ring_get(const struct ring *r, uint64_t i, struct ring_frag *frag)
     if (!ring_whole(r, frag) || ring_head(r) - i >= r->entries)
         return -1;
     return is_sound(r, frag) ? 0 : -1;
-}
-
-const uint8_t *ring_data(const struct ring *r, const struct ring_frag *frag)
-{
-    return r->data + frag->pos % r->data_bytes;
 }
 
 void ring_read(const struct ring *r, const struct ring_frag *frag, uint8_t *out)

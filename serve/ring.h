@@ -154,7 +154,10 @@ int ring_put(struct ring *r, struct ring_frag *frag, const uint8_t *bytes, size_
              int64_t now);
 
 /* Readers. */
-uint64_t ring_head(const struct ring *r);
+static inline uint64_t ring_head(const struct ring *r)
+{
+    return atomic_load_explicit(&r->header->head, memory_order_acquire);
+}
 /* Number of the newest sync fragment; -1 when there is none. */
 int64_t ring_last_key(const struct ring *r);
 /* Looks fragment i up. Returns -1 when it is not there: not yet, or no more. What it says has been
@@ -162,11 +165,22 @@ int64_t ring_last_key(const struct ring *r);
 int ring_get(const struct ring *r, uint64_t i, struct ring_frag *frag);
 /* Copies all its bytes. The writer may be going over them: ask ring_whole() afterwards. */
 void ring_read(const struct ring *r, const struct ring_frag *frag, uint8_t *out);
-const uint8_t *ring_data(const struct ring *r, const struct ring_frag *frag);
+static inline const uint8_t *ring_data(const struct ring *r, const struct ring_frag *frag)
+{
+    return r->data + frag->pos % r->data_bytes;
+}
 /* The fragment's bytes have not been overwritten up to now. */
-int ring_whole(const struct ring *r, const struct ring_frag *frag);
+static inline int ring_whole(const struct ring *r, const struct ring_frag *frag)
+{
+    atomic_thread_fence(memory_order_acquire);
+    return frag->pos >= atomic_load_explicit(&r->header->tail, memory_order_relaxed);
+}
 /* The same, with at least an eighth of the ring to go: reading may begin. */
-int ring_safe(const struct ring *r, const struct ring_frag *frag);
+static inline int ring_safe(const struct ring *r, const struct ring_frag *frag)
+{
+    uint64_t tail = atomic_load_explicit(&r->header->tail, memory_order_relaxed);
+    return tail == 0 || frag->pos >= tail + r->data_bytes / 8;
+}
 /* Copies the init segment of an epoch. Returns -1 when it is no more. What was copied is whole, and
  * does not change under whoever parses it. */
 int ring_copy_init(const struct ring *r, uint32_t epoch, struct ring_init *copy);

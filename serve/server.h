@@ -42,43 +42,45 @@ enum pending {
 
 enum joined { JOINING, SENT, ARRIVED, JOINED };
 
+/* What is looked at for every fragment comes first, as there are many of these, and each line of
+ * the cache that is touched costs. */
 struct conn {
     int fd;
-    uint32_t generation; /* how many there have been in this place */
     enum conn_state state;
-    struct in6_addr addr; /* IPv4 mapped; of the client, not of a front end */
-    int proxied;          /* by way of a TLS front end */
-    int64_t since;        /* us: when the state began, or a viewer last took something */
-    uint32_t viewer;      /* place in server.viewer */
-    int peer_done;        /* the client has ended its side: nothing more will come from it */
-
     struct camera *camera; /* CONN_WAIT, CONN_VIEWER, CONN_BODY */
+    enum viewer_kind kind;
+    int blocked; /* the kernel took less than all: wait for EPOLLOUT */
+    enum pending pending;
+    uint32_t epoch;     /* of the init segment sent last */
+    size_t sent;        /* bytes of what is pending */
+    uint64_t body;      /* bytes of the body so far */
+    int64_t since;      /* us: when the state began, or a viewer last took something */
+    uint32_t viewer;    /* place in server.viewer */
+    enum joined joined; /* VIEW_STREAM: how far its beginning has come; its paddings, too */
+    uint64_t mark;      /* VIEW_STREAM: bytes of the body that are to arrive, */
+    int64_t mark_at;    /* and since when they are */
+    int64_t stalled;    /* us of media the network had not delivered when it stalled, or 0 */
+    int late;           /* they were missing at a look, */
+    int64_t lag;        /* us an acknowledgement took beyond PROMPT_US lately, at most */
+    uint64_t next;      /* VIEW_RAW, CONN_BODY: number of the next fragment */
+    struct elastic elastic;
+    struct elastic_step step;
+
+    uint32_t generation;   /* how many there have been in this place */
+    int proxied;           /* by way of a TLS front end */
+    struct in6_addr addr;  /* IPv4 mapped; of the client, not of a front end */
+    int peer_done;         /* the client has ended its side: nothing more will come from it */
     enum hls_what wants;   /* CONN_WAIT */
     uint64_t seen;         /* CONN_WAIT: HLS_LIVE up to this segment is not what is waited for */
     int waited;            /* for long enough: is answered in any case */
     int slot;              /* of the viewer in a named ring, or -1 */
-    enum viewer_kind kind;
     enum close_reason why; /* it is closed, should it be */
-    enum pending pending;
-    int64_t due;        /* us: when to look at this viewer again without a new fragment */
-    int blocked;        /* the kernel took less than all: wait for EPOLLOUT */
-    enum joined joined; /* VIEW_STREAM: how far its beginning has come; its paddings, too */
-    int64_t stalled;    /* us of media the network had not delivered when it stalled, or 0 */
-    int64_t mark_at;    /* VIEW_STREAM: when the body had `mark` bytes, which are to arrive */
-    uint64_t mark;
-    int64_t lag;          /* us an acknowledgement took beyond MARK_US lately, at most */
-    int keep_alive;       /* VIEW_STILL: another request may follow */
-    int head_only;        /* VIEW_STILL: answer to a HEAD */
-    uint32_t epoch;       /* of the init segment sent last */
-    size_t sent;          /* bytes of what is pending */
-    uint64_t body;        /* bytes of the body so far */
-    uint64_t next;        /* VIEW_RAW, CONN_BODY: number of the next fragment */
-    uint64_t left;        /* CONN_BODY: bytes still to be sent */
-    uint64_t fresh;       /* nothing older than this fragment is to be shown */
-    uint32_t pad;         /* bytes of PENDING_PAD */
-    uint32_t answer_head; /* bytes of the answer's head */
-    struct elastic elastic;
-    struct elastic_step step;
+    int keep_alive;        /* VIEW_STILL: another request may follow */
+    int head_only;         /* VIEW_STILL: answer to a HEAD */
+    uint32_t pad;          /* bytes of PENDING_PAD */
+    uint32_t answer_head;  /* bytes of the answer's head */
+    uint64_t left;         /* CONN_BODY: bytes still to be sent */
+    uint64_t fresh;        /* nothing older than this fragment is to be shown */
     struct bend bend;
 };
 
@@ -112,6 +114,7 @@ struct server {
     struct conn *conn; /* [conns] */
     unsigned conns, open;
     uint32_t viewer[LIMIT_VIEWERS]; /* indexes of those in CONN_VIEWER */
+    int64_t due[LIMIT_VIEWERS]; /* us: when to look at each without a new fragment, or INT64_MAX */
     unsigned viewers;
     unsigned waiting; /* how many are in CONN_WAIT */
     unsigned children;
@@ -203,9 +206,9 @@ void viewer_begin(struct server *s, struct conn *c, const struct http_request *r
 /* The viewer's camera is there: takes a viewer's slot in its ring, and has it shown nothing from
  * before it fell asleep. */
 void viewer_attach(struct conn *c, int64_t now);
-/* Sends what is due until there is nothing, or the kernel is full. Returns when to call again at
- * the latest (us), or INT64_MAX. The connection may be closed afterwards. */
-int64_t viewer_pump(struct server *s, struct conn *c, int64_t now);
+/* Sends what is due until there is nothing, or the kernel is full, and notes in s->due when to call
+ * again at the latest. The connection may be closed afterwards. */
+void viewer_pump(struct server *s, struct conn *c, int64_t now);
 
 /* Takes it off the list of viewers; the connection stays. */
 void viewer_leave(struct server *s, struct conn *c);

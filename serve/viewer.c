@@ -21,11 +21,12 @@ enum {
     LIVE_INIT_MAX = RING_INIT_BYTES + 64,
     ANSWER_HEAD_MAX = 512,
     VIEWER_BYTES_MAX = 1024,
-    MARK_US = 100000,      /* how often a viewer's network is looked at, */
-    STALL_US = 200000,     /* how much later than ever the acknowledgement of that may come */
-    LAG_MAX_US = 600000,   /* and what is taken for late, not for a stall, from then on */
-    LAG_FADE = 64,         /* looks after which that is forgotten */
-    JOIN_LOOK_US = 3000,   /* whether a history has arrived is looked at so often */
+    MARK_US = 200000,    /* how often a viewer's network is looked at: that is a system call, */
+    PROMPT_US = 100000,  /* an acknowledgement is late from then on, if it was missing at a look, */
+    STALL_US = 300000,   /* and for missing from then on, and so much later as they lately were */
+    LAG_MAX_US = 600000, /* what is later was a stall */
+    LAG_FADE = 32,       /* looks after which that is forgotten */
+    JOIN_LOOK_US = 3000, /* whether a history has arrived is looked at so often */
     JOIN_MAX_US = 3000000, /* and for so long */
     LOOK_US = 20000        /* a network that stalls is looked at again */
 };
@@ -40,13 +41,15 @@ static uint64_t scratch_pos;
 static uint8_t init_scratch[LIVE_INIT_MAX];
 static const uint8_t zeros[(2 + ELASTIC_KNOCK_BLOCKS) * ELASTIC_PAD_BYTES];
 
-/* The fragment's head as this viewer gets it. What lies in front of the moof stays out. */
-static size_t bent_head(struct conn *c)
+/* The fragment's head as this viewer gets it. What lies in front of the moof stays out. there: as
+ * another got it; then it may be that nothing in it is needed for this one's. */
+static size_t bent_head(struct conn *c, int there)
 {
     const struct ring_frag *f = &c->step.frag;
     size_t len = (size_t)f->payload_at - f->moof_at;
     uint8_t *head = scratch; /* offsets count from the fragment's first byte */
-    memcpy(head + f->moof_at, ring_data(&c->camera->ring, f) + f->moof_at, len);
+    if (!there || f->duration_n != 1 || f->offset_n)
+        memcpy(head + f->moof_at, ring_data(&c->camera->ring, f) + f->moof_at, len);
     bend_head(&c->bend, head, &c->step);
     return len;
 }
@@ -62,7 +65,7 @@ static unsigned fragment_iov(struct conn *c, struct iovec *iov)
     int there = scratch_camera == c->camera && scratch_pos == f->pos;
     scratch_camera = c->camera;
     scratch_pos = f->pos;
-    iov[0] = (struct iovec){scratch + f->moof_at, bent_head(c)};
+    iov[0] = (struct iovec){scratch + f->moof_at, bent_head(c, there)};
     iov[1] = (struct iovec){data + f->payload_at, f->size - f->payload_at};
     if (f->size > sizeof scratch)
         return 2;
@@ -221,13 +224,16 @@ static int network_stalls(struct conn *c, int64_t now)
         if (c->stalled)
             elastic_delivered(&c->elastic, &c->camera->ring, now, c->stalled);
         c->lag -= c->lag / LAG_FADE;
-        if (age < LAG_MAX_US && age - MARK_US > c->lag)
-            c->lag = age - MARK_US;
+        if (c->late && age < LAG_MAX_US && age - PROMPT_US > c->lag)
+            c->lag = age - PROMPT_US;
+        c->late = 0;
         c->stalled = 0;
         c->mark = c->body;
         c->mark_at = now;
-    } else if (!c->stalled && age > MARK_US + STALL_US + c->lag) {
-        c->stalled = age + MARK_US; /* and what was not acknowledged yet at the mark */
+    } else {
+        c->late = 1;
+        if (!c->stalled && age > STALL_US + c->lag)
+            c->stalled = age + PROMPT_US; /* and what was not acknowledged yet at the mark */
     }
     return c->stalled != 0;
 }
@@ -383,31 +389,34 @@ void viewer_leave(struct server *s, struct conn *c)
 {
     uint32_t last = s->viewer[--s->viewers];
     s->viewer[c->viewer] = last;
+    s->due[c->viewer] = s->due[s->viewers];
     s->conn[last].viewer = c->viewer;
     if (c->camera->name[0])
         ringfile_leave(&c->camera->file, c->slot);
     c->state = CONN_HEAD;
 }
 
-int64_t viewer_pump(struct server *s, struct conn *c, int64_t now)
+void viewer_pump(struct server *s, struct conn *c, int64_t now)
 {
-    int64_t due;
+    int64_t *due = &s->due[c->viewer];
+    *due = INT64_MAX;
+    if (c->pending == PENDING_FRAG && !ring_whole(&c->camera->ring, &c->step.frag)) {
+        c->why = CLOSE_LAPPED;
+        conn_close(s, c);
+        return;
+    }
     for (;;) {
-        if (c->pending == PENDING_FRAG && !ring_whole(&c->camera->ring, &c->step.frag)) {
-            c->why = CLOSE_LAPPED;
-            break;
-        }
         int done = c->pending == PENDING_NONE ? 1 : send_pending(s, c, now);
         if (done < 0)
             break;
         c->blocked = done == 0;
         if (c->blocked)
-            return INT64_MAX;
+            return;
         if (c->pending == PENDING_HEAD)
             c->body = c->sent - c->answer_head;
-        int more = next_pending(s, c, now, &due);
+        int more = next_pending(s, c, now, due);
         if (more == 0)
-            return due;
+            return;
         if (more < 0) {
             c->why = CLOSE_LAPPED;
             break;
@@ -415,11 +424,10 @@ int64_t viewer_pump(struct server *s, struct conn *c, int64_t now)
         if (more == 2) {
             viewer_leave(s, c);
             conn_done(s, c, c->keep_alive);
-            return INT64_MAX;
+            return;
         }
     }
     conn_close(s, c);
-    return INT64_MAX;
 }
 
 /* Who joins begins with the newest keyframe: one that lies far back is far from live. */
@@ -462,6 +470,7 @@ void viewer_begin(struct server *s, struct conn *c, const struct http_request *r
     c->pending = PENDING_NONE;
     c->blocked = 0;
     c->joined = JOINING;
+    c->late = 0;
     c->stalled = c->lag = 0;
     c->mark = 0;
     c->mark_at = now;
@@ -475,5 +484,5 @@ void viewer_begin(struct server *s, struct conn *c, const struct http_request *r
     s->viewer[s->viewers++] = (uint32_t)(c - s->conn);
     counts_of(s, camera)->joins[kind]++;
     elastic_init(&c->elastic, now, req->firefox, req->chrome && !req->firefox);
-    c->due = viewer_pump(s, c, now);
+    viewer_pump(s, c, now);
 }
