@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "serve/past.h"
+
 void elastic_init(struct elastic *e, int64_t now, int runs, int dries)
 {
     memset(e, 0, sizeof *e);
@@ -94,42 +96,6 @@ static enum elastic_do send(struct elastic *e, const struct ring *r, uint64_t i,
     return ring_get(r, i, &step->frag) < 0 ? ELASTIC_LOST : send_found(e, us, step);
 }
 
-static int64_t start_of(const struct elastic *e)
-{
-    return e->runs ? ELASTIC_START_RUNS : ELASTIC_START;
-}
-
-/* Finds the last start_of(e) of unbroken media: e->from, and the keyframe it takes to decode it,
- * e->next. Returns how many samples that is, or 0 when there is none, or it would be too much. */
-static unsigned history(struct elastic *e, const struct ring *r, uint64_t head)
-{
-    struct ring_frag f, newer = {0};
-    uint64_t bytes = 0, lead_in = e->runs ? ELASTIC_LEAD_IN_RUNS : ELASTIC_LEAD_IN;
-    int64_t media = 0;
-    unsigned samples = 0;
-    e->from = head;
-    for (uint64_t i = head; i-- > 0;) {
-        if (ring_get(r, i, &f) < 0 || !ring_safe(r, &f))
-            return 0;
-        if (i + 1 < head && (f.epoch != newer.epoch || f.dts + f.duration != newer.dts))
-            return 0;
-        if (media < start_of(e)) {
-            media += to_us(e, f.duration);
-            e->from = i;
-        }
-        bytes += f.size;
-        samples += f.samples;
-        if (bytes > ELASTIC_HISTORY_BYTES || media > ELASTIC_HISTORY_MAX || e->from - i > lead_in)
-            return 0;
-        if (media >= start_of(e) && (f.flags & RING_SYNC)) {
-            e->next = i;
-            return samples;
-        }
-        newer = f;
-    }
-    return 0;
-}
-
 static int64_t within(int64_t least, int64_t us, int64_t most)
 {
     return us < least ? least : us > most ? most : us;
@@ -146,10 +112,46 @@ static void set_target(struct elastic *e, int64_t frame)
         e->target -= ELASTIC_BEGINS;
 }
 
+/* How many fragments are wanted for so many samples more. */
+static unsigned fragments_for(uint64_t samples, const struct ring_frag *f)
+{
+    return (unsigned)((samples + f->samples - 1) / f->samples);
+}
+
+/* How often the keyframe is to be there once more in front of this: for the frame rate to be known,
+ * and the decoder full, before the media begins. */
+static unsigned in_front(const struct past *past, unsigned ahead, const struct ring_frag *key)
+{
+    uint64_t there = (past->from - past->key) * key->samples;
+    unsigned few =
+        ELASTIC_PACKETS > past->samples ? fragments_for(ELASTIC_PACKETS - past->samples, key) : 0;
+    there += (uint64_t)few * key->samples;
+    return ahead > there ? few + fragments_for(ahead - there, key) : few;
+}
+
+/* 1: there is such a past, and that is what is sent. */
+static int history(struct elastic *e, const struct ring *r, const struct ring_frag *key)
+{
+    struct past past;
+    int64_t start = e->runs ? ELASTIC_START_RUNS : ELASTIC_START;
+    unsigned ahead = e->runs ? 0 : ELASTIC_AHEAD;
+    if (ahead && fragments_for(ahead, key) * (uint64_t)key->size > ELASTIC_AHEAD_BYTES) {
+        start = ELASTIC_START_LARGE;
+        ahead = 0;
+    }
+    if (past_find(r, e->timescale, start, e->runs ? ELASTIC_LEAD_IN_RUNS : ELASTIC_LEAD_IN, &past))
+        return 0;
+    e->mode = ELASTIC_HISTORY;
+    e->next = past.key;
+    e->from = past.from;
+    e->until = past.end;
+    e->left = in_front(&past, ahead, key);
+    return 1;
+}
+
 static void join(struct elastic *e, const struct ring *r)
 {
     struct ring_frag f;
-    uint64_t head = ring_head(r);
     int64_t key = ring_last_key(r);
     if (key < 0 || ring_get(r, (uint64_t)key, &f) < 0)
         return;
@@ -159,16 +161,11 @@ static void join(struct elastic *e, const struct ring *r)
         return;
     e->timescale = timescale;
     set_target(e, to_us(e, f.duration) / f.samples);
-    unsigned samples = history(e, r, head);
-    if (samples) {
-        e->mode = ELASTIC_HISTORY;
-        e->until = head;
-        e->left = samples < ELASTIC_PACKETS ? (ELASTIC_PACKETS - samples) / f.samples : 0;
-    } else {
-        e->mode = ELASTIC_STILLNESS;
-        e->next = (uint64_t)key;
-        e->left = (unsigned)(start_of(e) / ELASTIC_STILL);
-    }
+    if (history(e, r, &f))
+        return;
+    e->mode = ELASTIC_STILLNESS;
+    e->next = (uint64_t)key;
+    e->left = (e->runs ? ELASTIC_START_RUNS : ELASTIC_START_LARGE) / ELASTIC_STILL;
 }
 
 /* Everything unsent from the newest keyframe on goes into the lead that is wanted. */

@@ -54,13 +54,14 @@ enum {
     /* Joining. Chromium's demuxer takes two seconds of media, and play begins when 48 KiB more
      * than it took have come; what it plays is known after some packets. Firefox begins when it has
      * a second's worth of bytes left. */
-    ELASTIC_START = 2400000,      /* media for a clock that stops */
-    ELASTIC_START_RUNS = 1600000, /* and for one that runs */
-    ELASTIC_PACKETS = 24,         /* samples at least; the keyframe more than once */
-    ELASTIC_LEAD_IN = 320,        /* fragments in front of it, from a keyframe on; else a still */
-    ELASTIC_LEAD_IN_RUNS = 60, /* the same where a clock runs: it would begin late, and stay so */
-    ELASTIC_HISTORY_MAX = 5200000,   /* media, where pictures are far apart; else a still */
-    ELASTIC_HISTORY_BYTES = 4 << 20, /* bytes of both together */
+    ELASTIC_START = 2100000,       /* media for a clock that stops, */
+    ELASTIC_AHEAD = 9,             /* fragments in front of it, of which its decoder is full: */
+    ELASTIC_AHEAD_BYTES = 1 << 20, /* the keyframe again; where that would be more, */
+    ELASTIC_START_LARGE = 2400000, /* more media instead */
+    ELASTIC_START_RUNS = 1600000,  /* media for a clock that runs */
+    ELASTIC_PACKETS = 24,          /* samples at least; the keyframe more than once */
+    ELASTIC_LEAD_IN = 320,         /* fragments in front of it, from a keyframe on; else a still */
+    ELASTIC_LEAD_IN_RUNS = 60,   /* the same where a clock runs: it would begin late, and stay so */
     ELASTIC_DRY = 1000000,       /* a history may so long arrive more slowly than it is watched */
     ELASTIC_STILL = 100000,      /* each */
     ELASTIC_KNOCKS = 10,         /* paddings of ELASTIC_KNOCK_BLOCKS, and up to one more, */

@@ -60,8 +60,7 @@ struct conn {
     uint64_t mark;      /* VIEW_STREAM: bytes of the body that are to arrive, */
     int64_t mark_at;    /* and since when they are */
     int64_t stalled;    /* us of media the network had not delivered when it stalled, or 0 */
-    int late;           /* they were missing at a look, */
-    int64_t lag;        /* us an acknowledgement took beyond PROMPT_US lately, at most */
+    int64_t lag;        /* us an acknowledgement took beyond MARK_US lately, at most */
     uint64_t next;      /* VIEW_RAW, CONN_BODY: number of the next fragment */
     struct elastic elastic;
     struct elastic_step step;

@@ -21,12 +21,11 @@ enum {
     LIVE_INIT_MAX = RING_INIT_BYTES + 64,
     ANSWER_HEAD_MAX = 512,
     VIEWER_BYTES_MAX = 1024,
-    MARK_US = 200000,    /* how often a viewer's network is looked at: that is a system call, */
-    PROMPT_US = 100000,  /* an acknowledgement is late from then on, if it was missing at a look, */
-    STALL_US = 300000,   /* and for missing from then on, and so much later as they lately were */
-    LAG_MAX_US = 600000, /* what is later was a stall */
-    LAG_FADE = 32,       /* looks after which that is forgotten */
-    JOIN_LOOK_US = 3000, /* whether a history has arrived is looked at so often */
+    MARK_US = 100000,      /* how often a viewer's network is looked at, */
+    STALL_US = 200000,     /* how much later than ever the acknowledgement of that may come */
+    LAG_MAX_US = 600000,   /* and what is taken for late, not for a stall, from then on */
+    LAG_FADE = 64,         /* looks after which that is forgotten */
+    JOIN_LOOK_US = 3000,   /* whether a history has arrived is looked at so often */
     JOIN_MAX_US = 3000000, /* and for so long */
     LOOK_US = 20000        /* a network that stalls is looked at again */
 };
@@ -224,16 +223,13 @@ static int network_stalls(struct conn *c, int64_t now)
         if (c->stalled)
             elastic_delivered(&c->elastic, &c->camera->ring, now, c->stalled);
         c->lag -= c->lag / LAG_FADE;
-        if (c->late && age < LAG_MAX_US && age - PROMPT_US > c->lag)
-            c->lag = age - PROMPT_US;
-        c->late = 0;
+        if (age < LAG_MAX_US && age - MARK_US > c->lag)
+            c->lag = age - MARK_US;
         c->stalled = 0;
         c->mark = c->body;
         c->mark_at = now;
-    } else {
-        c->late = 1;
-        if (!c->stalled && age > STALL_US + c->lag)
-            c->stalled = age + PROMPT_US; /* and what was not acknowledged yet at the mark */
+    } else if (!c->stalled && age > MARK_US + STALL_US + c->lag) {
+        c->stalled = age + MARK_US; /* and what was not acknowledged yet at the mark */
     }
     return c->stalled != 0;
 }
@@ -470,7 +466,6 @@ void viewer_begin(struct server *s, struct conn *c, const struct http_request *r
     c->pending = PENDING_NONE;
     c->blocked = 0;
     c->joined = JOINING;
-    c->late = 0;
     c->stalled = c->lag = 0;
     c->mark = 0;
     c->mark_at = now;

@@ -15,7 +15,7 @@ import threading
 import time
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 1, 0x1000
-HERE, THERE = "10.77.0.1", "10.77.0.2"
+HERE, THERE = (f"10.77.{os.getpid() % 256}.{end}" for end in (1, 2))  # one each for labs side by side
 ROOM = 128 << 10  # bytes that are held in one direction
 PACKET_MAX = 2048
 

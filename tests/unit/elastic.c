@@ -18,7 +18,7 @@ static void joins(unsigned fps, unsigned every, int histories)
                got.media < start + SECOND / fps + (every + ELASTIC_PACKETS) * ELASTIC_SQUEEZED,
            "%u fps, GOP %u%s: %d ms of media at once", fps, every,
            runs ? ", a clock that runs" : "", (int)(got.media / 1000));
-        ok(e.mode == ELASTIC_HOLD && got.sent >= least && got.sent <= least + every + 1,
+        ok(e.mode == ELASTIC_HOLD && got.sent >= least && got.sent <= least + every + ELASTIC_AHEAD,
            "%s: %u fragments", history ? "history" : "stills", got.sent);
         ok(got.pads == 1 && got.blocks == ELASTIC_KNOCK_BLOCKS && due == now + ELASTIC_KNOCK_EVERY,
            "and padding, with more to come");
@@ -35,6 +35,33 @@ static void joins(unsigned fps, unsigned every, int histories)
         ok(sound() && on_target() && (runs || !got.holes) && e.jumps == 0, "lead %d ms",
            (int)(e.lead / 1000));
     }
+}
+
+/* In front of the media there are pictures for the decoder, wherever the keyframe lies; of large
+ * ones not so many, but more media. */
+static void ahead(void)
+{
+    unsigned least = UINT32_MAX, media = ELASTIC_START * 30 / SECOND + 1;
+    for (int phase = 0; phase < 30; phase++) {
+        camera(30, 30, 500);
+        stall(5 * SECOND + phase * (SECOND / 30));
+        join(0);
+        pump();
+        least = got.sent - media < least ? got.sent - media : least;
+    }
+    ok(least == ELASTIC_AHEAD, "%u pictures in front of the media, at least", least);
+    camera(5, 5, ELASTIC_AHEAD_BYTES / ELASTIC_AHEAD);
+    stall(5 * SECOND);
+    join(0);
+    pump();
+    ok(got.media >= ELASTIC_START && got.media < ELASTIC_START_LARGE && got.sent >= ELASTIC_PACKETS,
+       "%d ms of media", (int)(got.media / 1000));
+    camera(5, 5, ELASTIC_AHEAD_BYTES / ELASTIC_AHEAD + 1);
+    stall(5 * SECOND);
+    join(0);
+    pump();
+    ok(got.media >= ELASTIC_START_LARGE && got.sent >= ELASTIC_PACKETS, "%d ms of larger ones",
+       (int)(got.media / 1000));
 }
 
 static void first_keyframe(void)
@@ -197,14 +224,14 @@ static void too_much(void)
     stall(6 * SECOND);
     join(0);
     pump();
-    ok(got.sent == ELASTIC_START / ELASTIC_STILL && !got.lost, "too large a history: stills");
+    ok(got.sent == ELASTIC_START_LARGE / ELASTIC_STILL && !got.lost, "too large a history: stills");
     camera(30, 30, 500);
     stall(2 * SECOND);
     dts += SCALE;
     stall(2 * SECOND);
     join(0);
     pump();
-    ok(got.sent == ELASTIC_START / ELASTIC_STILL, "with a gap in it: stills");
+    ok(got.sent == ELASTIC_START_LARGE / ELASTIC_STILL, "with a gap in it: stills");
     camera(30, 30, 500);
     stall(2 * SECOND);
     struct ring_frag f;
@@ -216,7 +243,7 @@ static void too_much(void)
     stall(SECOND);
     join(0);
     pump();
-    ok(got.sent == ELASTIC_START / ELASTIC_STILL,
+    ok(got.sent == ELASTIC_START_LARGE / ELASTIC_STILL,
        "with a picture that lasts half a minute: stills");
 }
 
@@ -266,6 +293,7 @@ int main(void)
     joins(120, 120, 1);
     joins(30, 300, 1);
     joins(120, 1200, 0);
+    ahead();
     first_keyframe();
     settles(30, 0, 1);
     settles(30, 40000, 1);

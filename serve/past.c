@@ -1,0 +1,32 @@
+#include "serve/past.h"
+
+static int follows(const struct ring_frag *f, const struct ring_frag *newer)
+{
+    return f->epoch == newer->epoch && f->dts + f->duration == newer->dts;
+}
+
+int past_find(const struct ring *r, uint32_t timescale, int64_t media, unsigned lead_in,
+              struct past *past)
+{
+    struct ring_frag f, newer = {0};
+    uint64_t bytes = 0, head = ring_head(r);
+    int64_t found = 0;
+    *past = (struct past){.from = head, .end = head};
+    for (uint64_t i = head; i-- > 0; newer = f) {
+        if (ring_get(r, i, &f) < 0 || !ring_safe(r, &f) || (i + 1 < head && !follows(&f, &newer)))
+            return -1;
+        if (found < media) {
+            found += (int64_t)((uint64_t)f.duration * 1000000 / timescale);
+            past->from = i;
+        }
+        bytes += f.size;
+        past->samples += f.samples;
+        if (bytes > PAST_BYTES || found > PAST_MAX || past->from - i > lead_in)
+            return -1;
+        if (found >= media && (f.flags & RING_SYNC)) {
+            past->key = i;
+            return 0;
+        }
+    }
+    return -1;
+}
