@@ -165,7 +165,7 @@ static void join(struct elastic *e, const struct ring *r)
         return;
     e->mode = ELASTIC_STILLNESS;
     e->next = (uint64_t)key;
-    e->left = (e->runs ? ELASTIC_START_RUNS : ELASTIC_START_LARGE) / ELASTIC_STILL;
+    e->left = (e->runs ? ELASTIC_START_RUNS : ELASTIC_START) / ELASTIC_STILL;
 }
 
 /* Everything unsent from the newest keyframe on goes into the lead that is wanted. */

@@ -54,10 +54,10 @@ enum {
     /* Joining. Chromium's demuxer takes two seconds of media, and play begins when 48 KiB more
      * than it took have come; what it plays is known after some packets. Firefox begins when it has
      * a second's worth of bytes left. */
-    ELASTIC_START = 2100000,       /* media for a clock that stops, */
+    ELASTIC_START = 2400000,       /* media for a clock that stops, */
     ELASTIC_AHEAD = 9,             /* fragments in front of it, of which its decoder is full: */
     ELASTIC_AHEAD_BYTES = 1 << 20, /* the keyframe again; where that would be more, */
-    ELASTIC_START_LARGE = 2400000, /* more media instead */
+    ELASTIC_START_LARGE = 2700000, /* more media instead */
     ELASTIC_START_RUNS = 1600000,  /* media for a clock that runs */
     ELASTIC_PACKETS = 24,          /* samples at least; the keyframe more than once */
     ELASTIC_LEAD_IN = 320,         /* fragments in front of it, from a keyframe on; else a still */

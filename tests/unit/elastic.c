@@ -224,14 +224,14 @@ static void too_much(void)
     stall(6 * SECOND);
     join(0);
     pump();
-    ok(got.sent == ELASTIC_START_LARGE / ELASTIC_STILL && !got.lost, "too large a history: stills");
+    ok(got.sent == ELASTIC_START / ELASTIC_STILL && !got.lost, "too large a history: stills");
     camera(30, 30, 500);
     stall(2 * SECOND);
     dts += SCALE;
     stall(2 * SECOND);
     join(0);
     pump();
-    ok(got.sent == ELASTIC_START_LARGE / ELASTIC_STILL, "with a gap in it: stills");
+    ok(got.sent == ELASTIC_START / ELASTIC_STILL, "with a gap in it: stills");
     camera(30, 30, 500);
     stall(2 * SECOND);
     struct ring_frag f;
@@ -243,7 +243,7 @@ static void too_much(void)
     stall(SECOND);
     join(0);
     pump();
-    ok(got.sent == ELASTIC_START_LARGE / ELASTIC_STILL,
+    ok(got.sent == ELASTIC_START / ELASTIC_STILL,
        "with a picture that lasts half a minute: stills");
 }
 
