@@ -349,7 +349,7 @@ static ssize_t send_last(const struct conn *c)
 static ssize_t send_some(const struct conn *c)
 {
     struct iovec iov[IOV_RUNS];
-    struct ring_frag oldest;
+    struct ring_frag oldest = {0};
     struct msghdr msg = {.msg_iov = iov};
     errno = EIO;
     msg.msg_iovlen = next_runs(c, iov, &oldest);
