@@ -134,7 +134,7 @@ static int history(struct elastic *e, const struct ring *r, const struct ring_fr
 {
     struct past past;
     int64_t start = e->runs ? ELASTIC_START_RUNS : ELASTIC_START;
-    unsigned ahead = e->runs ? 0 : ELASTIC_AHEAD;
+    unsigned ahead = e->dries ? ELASTIC_AHEAD : 0;
     if (ahead && fragments_for(ahead, key) * (uint64_t)key->size > ELASTIC_AHEAD_BYTES) {
         start = ELASTIC_START_LARGE;
         ahead = 0;
@@ -165,7 +165,7 @@ static void join(struct elastic *e, const struct ring *r)
         return;
     e->mode = ELASTIC_STILLNESS;
     e->next = (uint64_t)key;
-    e->left = (e->runs ? ELASTIC_START_RUNS : ELASTIC_START) / ELASTIC_STILL;
+    e->left = (unsigned)(e->runs ? ELASTIC_START_RUNS : ELASTIC_START) / ELASTIC_STILL;
 }
 
 /* Everything unsent from the newest keyframe on goes into the lead that is wanted. */
