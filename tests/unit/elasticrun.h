@@ -4,9 +4,7 @@
 
 #include "serve/elastic.h"
 #include "tests/tap.h"
-
-#include <stdlib.h>
-#include <string.h>
+#include "tests/unit/pictures.h"
 
 enum { SCALE = 90000, DATA = 8 << 20, ENTRIES = 8192, SECOND = 1000000 };
 
@@ -34,12 +32,7 @@ static struct {
 
 static void camera(unsigned fps, unsigned every, unsigned fragment)
 {
-    size_t all = (ring_bytes(DATA, ENTRIES) + 4095) / 4096 * 4096;
-    free(memory);
-    memory = aligned_alloc(4096, all);
-    memset(memory, 0, all);
-    ring_format(&ring, memory, DATA, ENTRIES);
-    ring_put_init(&ring, bytes, 100, SCALE);
+    make_ring(&ring, &memory, DATA, ENTRIES, SCALE);
     rate = fps;
     gop = every;
     size = fragment;
@@ -50,14 +43,7 @@ static void camera(unsigned fps, unsigned every, unsigned fragment)
 
 static void frame(void)
 {
-    struct ring_frag f = {.dts = dts,
-                          .duration = SCALE / rate,
-                          .samples = 1,
-                          .tfdt_at = 8,
-                          .duration_at = 16,
-                          .duration_n = 1,
-                          .payload_at = 32};
-    f.flags = frames % gop == 0 ? RING_SYNC : 0;
+    struct ring_frag f = picture(dts, SCALE / rate, frames % gop == 0);
     ring_put(&ring, &f, bytes, size, next_frame);
     frames++;
     dts += f.duration;

@@ -1,9 +1,7 @@
 /* What of a ring a viewer begins with: which fragments, and when there is nothing. */
 #include "serve/past.h"
 #include "tests/tap.h"
-
-#include <stdlib.h>
-#include <string.h>
+#include "tests/unit/pictures.h"
 
 enum { SCALE = 90000, DATA = 32 << 20, ENTRIES = 1024, SECOND = 1000000, FPS = 30 };
 
@@ -14,12 +12,7 @@ static uint64_t dts;
 
 static void empty(void)
 {
-    size_t all = (ring_bytes(DATA, ENTRIES) + 4095) / 4096 * 4096;
-    free(memory);
-    memory = aligned_alloc(4096, all);
-    memset(memory, 0, all);
-    ring_format(&ring, memory, DATA, ENTRIES);
-    ring_put_init(&ring, bytes, 100, SCALE);
+    make_ring(&ring, &memory, DATA, ENTRIES, SCALE);
     dts = 0;
 }
 
@@ -27,14 +20,7 @@ static void empty(void)
 static void pictures(unsigned n, unsigned gop, size_t size)
 {
     for (unsigned i = 0; i < n; i++, dts += SCALE / FPS) {
-        struct ring_frag f = {.dts = dts,
-                              .duration = SCALE / FPS,
-                              .samples = 1,
-                              .tfdt_at = 8,
-                              .duration_at = 16,
-                              .duration_n = 1,
-                              .payload_at = 32,
-                              .flags = i % gop == 0 ? RING_SYNC : 0};
+        struct ring_frag f = picture(dts, SCALE / FPS, i % gop == 0);
         ring_put(&ring, &f, bytes, size, 0);
     }
 }
