@@ -112,40 +112,24 @@ static void set_target(struct elastic *e, int64_t frame)
         e->target -= ELASTIC_BEGINS;
 }
 
-/* How many fragments are wanted for so many samples more. */
-static unsigned fragments_for(uint64_t samples, const struct ring_frag *f)
-{
-    return (unsigned)((samples + f->samples - 1) / f->samples);
-}
-
-/* How often the keyframe is to be there once more in front of this: for the frame rate to be known,
- * and the decoder full, before the media begins. */
-static unsigned in_front(const struct past *past, unsigned ahead, const struct ring_frag *key)
-{
-    uint64_t there = (past->from - past->key) * key->samples;
-    unsigned few =
-        ELASTIC_PACKETS > past->samples ? fragments_for(ELASTIC_PACKETS - past->samples, key) : 0;
-    there += (uint64_t)few * key->samples;
-    return ahead > there ? few + fragments_for(ahead - there, key) : few;
-}
-
 /* 1: there is such a past, and that is what is sent. */
-static int history(struct elastic *e, const struct ring *r, const struct ring_frag *key)
+static int history(struct elastic *e, const struct ring *r)
 {
     struct past past;
-    int64_t start = e->runs ? ELASTIC_START_RUNS : ELASTIC_START;
-    unsigned ahead = e->dries ? ELASTIC_AHEAD : 0;
-    if (ahead && fragments_for(ahead, key) * (uint64_t)key->size > ELASTIC_AHEAD_BYTES) {
-        start = ELASTIC_START_LARGE;
-        ahead = 0;
-    }
-    if (past_find(r, e->timescale, start, e->runs ? ELASTIC_LEAD_IN_RUNS : ELASTIC_LEAD_IN, &past))
+    uint64_t bytes;
+    unsigned lead_in = e->runs ? ELASTIC_LEAD_IN_RUNS : ELASTIC_LEAD_IN;
+    if (past_find(r, e->timescale, e->runs ? ELASTIC_START_RUNS : ELASTIC_START, lead_in, &past))
         return 0;
+    e->left = past_front(r, &past, ELASTIC_PACKETS, e->dries ? ELASTIC_AHEAD : 0, &bytes);
+    if (e->dries && bytes > ELASTIC_AHEAD_BYTES) {
+        if (past_find(r, e->timescale, ELASTIC_START_LARGE, lead_in, &past))
+            return 0;
+        e->left = past_front(r, &past, ELASTIC_PACKETS, 0, &bytes);
+    }
     e->mode = ELASTIC_HISTORY;
-    e->next = past.key;
+    e->next = e->key = past.key;
     e->from = past.from;
     e->until = past.end;
-    e->left = in_front(&past, ahead, key);
     return 1;
 }
 
@@ -161,7 +145,7 @@ static void join(struct elastic *e, const struct ring *r)
         return;
     e->timescale = timescale;
     set_target(e, to_us(e, f.duration) / f.samples);
-    if (history(e, r, &f))
+    if (history(e, r))
         return;
     e->mode = ELASTIC_STILLNESS;
     e->next = (uint64_t)key;
@@ -237,8 +221,12 @@ static void restart(struct elastic *e, const struct ring *r)
 {
     struct ring_frag f;
     begin_burst(e, r, ELASTIC_SQUEEZED);
-    if (e->dries && e->lead == 0)
+    if (e->dries && e->lead == 0) {
         look_back(e, r);
+        e->woken = e->mode == ELASTIC_BURST ? e->at : 0;
+        e->begun = e->tfdt;
+        e->wakers = ELASTIC_FIRST;
+    }
     if (e->mode == ELASTIC_BURST && ring_get(r, e->next, &f) == 0) {
         uint64_t count = e->until - e->next + e->left;
         end_silence(e, count, to_us(e, f.duration));
@@ -315,6 +303,26 @@ static enum elastic_do live(struct elastic *e, const struct ring *r, struct elas
     return send_found(e, steer(e, duration), step);
 }
 
+/* A clock that stops has all that was sent from `tick` on yet, but for what it played since. */
+static void stood_at(struct elastic *e, uint64_t tick, int64_t since, int64_t now)
+{
+    int64_t lead = to_us(e, e->tfdt - tick) - (now - since);
+    pass_time(e, now);
+    if (e->dries && lead > e->lead)
+        e->lead = e->most = lead;
+}
+
+void elastic_awake(struct elastic *e, int64_t now, int64_t sent)
+{
+    stood_at(e, e->begun, sent > e->woken ? sent : e->woken, now);
+    e->woken = 0;
+}
+
+void elastic_late(struct elastic *e, int64_t now, int64_t trip, uint64_t tick)
+{
+    stood_at(e, tick, now - trip, now);
+}
+
 /* What came may be too few frames for a clock to go on: the keyframe again makes them enough. */
 static void wake(struct elastic *e, const struct ring *r, int64_t media)
 {
@@ -380,8 +388,9 @@ static enum elastic_do past(struct elastic *e, const struct ring *r, int64_t now
 {
     if (ring_get(r, e->next, &step->frag) < 0)
         return ELASTIC_LOST;
-    if (e->left) {
+    if (e->left) { /* in front, and round again */
         e->left--;
+        e->next = e->left && e->next + 1 < e->until ? e->next + 1 : e->key;
         return send_found(e, ELASTIC_SQUEEZED, step);
     }
     int64_t duration = to_us(e, step->frag.duration);
@@ -443,6 +452,8 @@ static enum elastic_do burst(struct elastic *e, const struct ring *r, struct ela
         e->jumps++;
     }
     int64_t us = e->squeezed;
+    if (e->wakers)
+        e->wakers--;
     if (e->firsts) {
         e->firsts--;
         us = e->first;
@@ -454,6 +465,7 @@ static enum elastic_do burst(struct elastic *e, const struct ring *r, struct ela
     if (e->next == e->until - 1) {
         e->mode = ELASTIC_LIVE;
         e->pad = 1;
+        e->wakers = 0;
     }
     return send(e, r, e->next++, us, step);
 }

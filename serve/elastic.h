@@ -55,11 +55,11 @@ enum {
      * than it took have come; what it plays is known after some packets. Firefox begins when it has
      * a second's worth of bytes left. */
     ELASTIC_START = 2400000,       /* media for a clock that stops, */
-    ELASTIC_AHEAD = 9,             /* fragments in front of it, of which its decoder is full: */
-    ELASTIC_AHEAD_BYTES = 1 << 20, /* the keyframe again; where that would be more, */
+    ELASTIC_AHEAD = 9,             /* samples in front of it, of which its decoder is full: */
+    ELASTIC_AHEAD_BYTES = 1 << 20, /* the same twice; where that would be more, */
     ELASTIC_START_LARGE = 2700000, /* more media instead */
     ELASTIC_START_RUNS = 1600000,  /* media for a clock that runs */
-    ELASTIC_PACKETS = 24,          /* samples at least; the keyframe more than once */
+    ELASTIC_PACKETS = 24,          /* samples at least; some more than once */
     ELASTIC_LEAD_IN = 320,         /* fragments in front of it, from a keyframe on; else a still */
     ELASTIC_LEAD_IN_RUNS = 60,   /* the same where a clock runs: it would begin late, and stay so */
     ELASTIC_DRY = 1000000,       /* a history may so long arrive more slowly than it is watched */
@@ -114,7 +114,8 @@ struct elastic {
     int64_t joined;    /* when the first fragment was there to be sent */
     uint64_t tfdt;     /* ticks: where the next fragment goes */
     uint64_t next;     /* number of the next fragment */
-    uint64_t from;     /* HISTORY: what lies in front of this one is squeezed */
+    uint64_t key;      /* HISTORY: where it begins, */
+    uint64_t from;     /* what lies in front of this one is squeezed */
     uint64_t until;    /* HISTORY, BURST: where it ends */
     int64_t hold;      /* HOLD: until then */
     int64_t knock;     /* HOLD: when the next padding, or tick, is due */
@@ -124,7 +125,10 @@ struct elastic {
     int64_t squeezed;  /* BURST: duration of each fragment, */
     int64_t first;     /* but of the first ones, */
     unsigned firsts;   /* of which so many are to go */
-    unsigned left;     /* repetitions of the keyframe to go, in front of anything else */
+    unsigned left;     /* repetitions to go, in front of anything else */
+    int64_t woken;     /* BURST, LIVE: when it began to wake a clock that had stopped, or 0, */
+    uint64_t begun;    /* ticks: where that was on the timeline, */
+    unsigned wakers;   /* and how many fragments are to go for it */
     int64_t frame;     /* duration of a picture, 1 at least */
     int64_t behind;    /* LIVE: media behind the last whole block, */
     uint32_t bytes;    /* and how many bytes that is */
@@ -162,6 +166,15 @@ void elastic_arrived(struct elastic *e, int64_t now, int relayed);
 /* In ELASTIC_HOLD: all but the spare paddings have been acknowledged. Who waits for it, and is let
  * run dry, may have begun later by as much as it was late. */
 void elastic_knocked(struct elastic *e, int64_t now);
+
+/* The fragments that wake a clock (e->woken, and no more e->wakers) have been acknowledged, the
+ * first of which would have come at once had they been sent at `sent`: so it began to run that much
+ * later than was thought. */
+void elastic_awake(struct elastic *e, int64_t now, int64_t sent);
+
+/* In ELASTIC_LIVE: what lies behind `tick` on the timeline has been acknowledged now, and had not
+ * arrived before; trip: round trip, us. A clock that stops may have done so meanwhile. */
+void elastic_late(struct elastic *e, int64_t now, int64_t trip, uint64_t tick);
 
 /* The network had stalled, and nothing was asked for; now it has delivered the last `media` us that
  * were sent. r: as in elastic_next(), of this viewer's camera. */

@@ -30,3 +30,26 @@ int past_find(const struct ring *r, uint32_t timescale, int64_t media, unsigned 
     }
     return -1;
 }
+
+/* How many fragments like this one have so many samples. */
+static unsigned fragments_for(uint64_t samples, const struct ring_frag *f)
+{
+    return (unsigned)((samples + f->samples - 1) / f->samples);
+}
+
+unsigned past_front(const struct ring *r, const struct past *past, unsigned packets, unsigned ahead,
+                    uint64_t *bytes)
+{
+    struct ring_frag f;
+    *bytes = 0;
+    if (ring_get(r, past->key, &f) < 0)
+        return 0;
+    uint64_t there = (past->from - past->key) * f.samples;
+    unsigned few = packets > past->samples ? fragments_for(packets - past->samples, &f) : 0;
+    there += (uint64_t)few * f.samples;
+    unsigned n = ahead > there ? few + fragments_for(ahead - there, &f) : few;
+    for (uint64_t i = 0; i < n; i++)
+        if (ring_get(r, past->key + i % (past->end - past->key), &f) == 0)
+            *bytes += f.size;
+    return n;
+}

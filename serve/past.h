@@ -25,4 +25,10 @@ struct past {
 int past_find(const struct ring *r, uint32_t timescale, int64_t media, unsigned lead_in,
               struct past *past);
 
+/* How many fragments, from the key on (and round again, where there are few), are to be sent in
+ * front of it all, so that there are `packets` samples or more, and `ahead` in front of the media.
+ * *bytes: of these fragments. */
+unsigned past_front(const struct ring *r, const struct past *past, unsigned packets, unsigned ahead,
+                    uint64_t *bytes);
+
 #endif

@@ -3,15 +3,14 @@
  * head in front of it, since one piece costs less to send than two. */
 #include <assert.h>
 #include <errno.h>
-#include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include "mux/box.h"
 #include "mux/boxread.h"
+#include "serve/delivery.h"
 #include "serve/server.h"
 
 enum {
@@ -20,14 +19,7 @@ enum {
     IOV_UNIT = 3,
     LIVE_INIT_MAX = RING_INIT_BYTES + 64,
     ANSWER_HEAD_MAX = 512,
-    VIEWER_BYTES_MAX = 1024,
-    MARK_US = 100000,      /* how often a viewer's network is looked at, */
-    STALL_US = 200000,     /* how much later than ever the acknowledgement of that may come */
-    LAG_MAX_US = 600000,   /* and what is taken for late, not for a stall, from then on */
-    LAG_FADE = 64,         /* looks after which that is forgotten */
-    JOIN_LOOK_US = 3000,   /* whether a history has arrived is looked at so often */
-    JOIN_MAX_US = 3000000, /* and for so long */
-    LOOK_US = 20000        /* a network that stalls is looked at again */
+    VIEWER_BYTES_MAX = 1024
 };
 
 static_assert(sizeof(struct conn) <= VIEWER_BYTES_MAX, "all the memory a viewer takes");
@@ -208,80 +200,21 @@ static uint32_t pad_length(uint64_t body)
     return left < BOX_HEAD ? left + ELASTIC_PAD_BYTES : left;
 }
 
-/* What the kernel took, up to its window, is on its way to the viewer as far as sending can tell.
- * So now and then it is asked how much has been acknowledged; when nothing is for too long the rest
- * is kept back, to be left out rather than to come late. */
-static int network_stalls(struct conn *c, int64_t now)
-{
-    int unacknowledged = 0;
-    int64_t age = now - c->mark_at;
-    if (!c->stalled && age < MARK_US)
-        return 0;
-    if (ioctl(c->fd, SIOCOUTQ, &unacknowledged) < 0)
-        return 0;
-    if (c->body >= c->mark + (unsigned)unacknowledged) {
-        if (c->stalled)
-            elastic_delivered(&c->elastic, &c->camera->ring, now, c->stalled);
-        c->lag -= c->lag / LAG_FADE;
-        if (age < LAG_MAX_US && age - MARK_US > c->lag)
-            c->lag = age - MARK_US;
-        c->stalled = 0;
-        c->mark = c->body;
-        c->mark_at = now;
-    } else if (!c->stalled && age > MARK_US + STALL_US + c->lag) {
-        c->stalled = age + MARK_US; /* and what was not acknowledged yet at the mark */
-    }
-    return c->stalled != 0;
-}
-
-/* Whether the body has been acknowledged up to the mark, or it has taken too long. */
-static int has_arrived(const struct conn *c, int64_t now)
-{
-    int unacknowledged = 0;
-    return ioctl(c->fd, SIOCOUTQ, &unacknowledged) < 0 ||
-           c->body >= c->mark + (unsigned)unacknowledged || now - c->mark_at >= JOIN_MAX_US;
-}
-
-/* The history is on its way; paddings follow it, for which play waits, and nothing else until it
- * has come. Returns when to look again: now when there is nothing more to wait for. */
-static int64_t arriving(struct conn *c, int64_t now)
-{
-    if (c->elastic.mode == ELASTIC_BURST || c->elastic.mode == ELASTIC_LIVE)
-        c->joined = JOINED; /* by another way */
-    if (c->joined == JOINED || c->elastic.mode != ELASTIC_HOLD)
-        return now;
-    if (c->joined == JOINING) {
-        c->joined = SENT;
-        c->mark = c->body;
-        c->mark_at = now;
-    }
-    if (c->joined == ARRIVED && c->elastic.knocks > ELASTIC_KNOCKS_SPARE)
-        return now;
-    if (!has_arrived(c, now))
-        return now + JOIN_LOOK_US;
-    if (c->joined == ARRIVED) {
-        c->joined = JOINED;
-        elastic_knocked(&c->elastic, now);
-        return now;
-    }
-    c->joined = ARRIVED;
-    c->mark = c->body;
-    c->mark_at = now;
-    elastic_arrived(&c->elastic, now, c->proxied);
-    return now;
-}
-
 /* stream.mp4. 1 something is pending, 0 wait, -1 the end. */
 static int next_elastic(struct server *s, struct conn *c, int64_t now, int64_t *due)
 {
     uint32_t jumps = c->elastic.jumps;
-    int64_t look = arriving(c, now);
+    int64_t look = delivery_of_history(c, now);
     if (c->joined == SENT && now >= c->elastic.hold) {
         *due = look;
         return 0;
     }
-    if (c->elastic.mode == ELASTIC_LIVE && network_stalls(c, now)) {
-        *due = now + LOOK_US;
+    if (c->elastic.woken)
+        look = delivery_of_burst(c, now);
+    else if (c->elastic.mode == ELASTIC_LIVE)
+        look = delivery_of_live(c, now);
+    if (c->stalled) {
+        *due = look;
         return 0;
     }
     enum elastic_do what = elastic_next(&c->elastic, &c->camera->ring, now, &c->step, due);
@@ -293,10 +226,7 @@ static int next_elastic(struct server *s, struct conn *c, int64_t now, int64_t *
     case ELASTIC_PAD:
         set_pending(c, PENDING_PAD);
         c->pad = pad_length(c->body) + c->elastic.blocks * ELASTIC_PAD_BYTES;
-        if (c->joined == ARRIVED && c->elastic.knocks >= ELASTIC_KNOCKS_SPARE) {
-            c->mark = c->body + c->pad;
-            c->mark_at = now;
-        }
+        delivery_knocks(c, now);
         break;
     case ELASTIC_TICK:
         set_pending(c, PENDING_PAD);
@@ -465,10 +395,7 @@ void viewer_begin(struct server *s, struct conn *c, const struct http_request *r
     c->state = CONN_VIEWER;
     c->pending = PENDING_NONE;
     c->blocked = 0;
-    c->joined = JOINING;
-    c->stalled = c->lag = 0;
-    c->mark = 0;
-    c->mark_at = now;
+    delivery_begin(c, now);
     c->keep_alive = kind == VIEW_STILL && req->keep_alive;
     c->head_only = kind == VIEW_STILL && req->method == HTTP_HEAD;
     c->epoch = 0;

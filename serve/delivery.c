@@ -1,0 +1,124 @@
+#include "serve/delivery.h"
+
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "serve/server.h"
+
+static void set_mark(struct conn *c, uint64_t body, int64_t now)
+{
+    c->mark = body;
+    c->mark_at = now;
+}
+
+void delivery_begin(struct conn *c, int64_t now)
+{
+    c->joined = JOINING;
+    c->stalled = c->lag = c->waking = c->looked = 0;
+    c->before_tick = c->mark_tick = 0;
+    set_mark(c, 0, now);
+}
+
+/* Whether the body has been acknowledged up to the mark. What cannot be asked has been. */
+static int has_arrived(const struct conn *c)
+{
+    int unacknowledged = 0;
+    return ioctl(c->fd, SIOCOUTQ, &unacknowledged) < 0 ||
+           c->body >= c->mark + (unsigned)unacknowledged;
+}
+
+/* The shortest there has been, us: what the network needs when nothing is in its way. */
+static int64_t round_trip(const struct conn *c)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    return getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_min_rtt : 0;
+}
+
+/* All up to the mark has come, of which a moment ago something had not. What that was is known as
+ * well as marks are apart: take the middle. */
+static void came_late(struct conn *c, int64_t now, int64_t age)
+{
+    if (c->before_tick)
+        elastic_late(&c->elastic, now, round_trip(c),
+                     c->before_tick + (c->mark_tick - c->before_tick) / 2);
+    if (age < DELIVERY_LAG_MAX_US && age - DELIVERY_MARK_US > c->lag)
+        c->lag = age - DELIVERY_MARK_US;
+}
+
+int64_t delivery_of_live(struct conn *c, int64_t now)
+{
+    int64_t age = now - c->mark_at;
+    if (!c->stalled && age < DELIVERY_MARK_US)
+        return now;
+    if (!has_arrived(c)) {
+        if (!c->stalled && age > DELIVERY_MARK_US + DELIVERY_STALL_US + c->lag)
+            c->stalled = age + DELIVERY_MARK_US; /* and what was not acknowledged at the mark */
+        c->looked = now;
+        return now + (c->stalled ? DELIVERY_STALLED_LOOK_US : DELIVERY_LATE_LOOK_US);
+    }
+    if (c->stalled)
+        elastic_delivered(&c->elastic, &c->camera->ring, now, c->stalled);
+    else if (now - c->looked < DELIVERY_LOOKED_US)
+        came_late(c, now, age);
+    c->lag -= c->lag / DELIVERY_LAG_FADE;
+    c->before_tick = c->stalled ? 0 : c->mark_tick;
+    c->mark_tick = c->elastic.tfdt;
+    c->stalled = 0;
+    set_mark(c, c->body, now);
+    return now;
+}
+
+int64_t delivery_of_history(struct conn *c, int64_t now)
+{
+    if (c->elastic.mode == ELASTIC_BURST || c->elastic.mode == ELASTIC_LIVE)
+        c->joined = JOINED; /* by another way */
+    if (c->joined == JOINED || c->elastic.mode != ELASTIC_HOLD)
+        return now;
+    if (c->joined == JOINING) {
+        c->joined = SENT;
+        set_mark(c, c->body, now);
+    }
+    if (c->joined == ARRIVED && c->elastic.knocks > ELASTIC_KNOCKS_SPARE)
+        return now;
+    if (!has_arrived(c) && now - c->mark_at < DELIVERY_JOIN_MAX_US)
+        return now + DELIVERY_LOOK_US;
+    if (c->joined == ARRIVED) {
+        c->joined = JOINED;
+        elastic_knocked(&c->elastic, now);
+        return now;
+    }
+    c->joined = ARRIVED;
+    set_mark(c, c->body, now);
+    elastic_arrived(&c->elastic, now, c->proxied);
+    return now;
+}
+
+void delivery_knocks(struct conn *c, int64_t now)
+{
+    if (c->joined == ARRIVED && c->elastic.knocks >= ELASTIC_KNOCKS_SPARE)
+        set_mark(c, c->body + c->pad, now);
+}
+
+int64_t delivery_of_burst(struct conn *c, int64_t now)
+{
+    struct elastic *e = &c->elastic;
+    if (!e->woken || e->wakers)
+        return now;
+    if (c->waking != e->woken) {
+        c->waking = e->woken;
+        set_mark(c, c->body, now);
+    }
+    if (!has_arrived(c)) {
+        if (now - c->mark_at < DELIVERY_LAG_MAX_US)
+            return now + DELIVERY_LOOK_US;
+        e->woken = 0; /* the network stalls */
+        return now;
+    }
+    elastic_awake(e, now, now - round_trip(c));
+    set_mark(c, c->body, now);
+    c->before_tick = c->mark_tick = 0;
+    return now;
+}
