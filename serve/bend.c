@@ -28,9 +28,21 @@ static void share_out(uint8_t *head, const struct ring_frag *f, uint32_t total)
     }
 }
 
+/* Pictures are sent again: these are behind all there were, whatever their times in the ring say.
+ */
+static void forget_order(struct bend *b)
+{
+    uint64_t last = 0;
+    for (unsigned i = 0; i < BEND_SHOWN && i < b->showns; i++)
+        last = b->shown[i].out > last ? b->shown[i].out : last;
+    b->shown[0] = (struct bend_time){b->begin.in - 1, last};
+    b->showns = 1;
+}
+
 static void remember(struct bend *b, const struct elastic_step *step)
 {
     const struct ring_frag *f = &step->frag;
+    int again = b->sequence && f->dts < b->in_end;
     if (step->sequence == b->sequence)
         return;
     if (b->sequence && f->dts == b->in_end && f->dts - b->begin.in < FRAGMENT_MAX &&
@@ -45,6 +57,8 @@ static void remember(struct bend *b, const struct elastic_step *step)
     b->begin = (struct bend_time){f->dts, step->tfdt};
     b->in_end = f->dts + f->duration;
     b->sequence = step->sequence;
+    if (again)
+        forget_order(b);
 }
 
 /* Where on the viewer's timeline lies what is `in` ticks behind this fragment's begin? Returns
@@ -79,7 +93,7 @@ static uint64_t in_order(struct bend *b, struct bend_time t)
         uint64_t after = s->out + 1 + (t.in - s->in) / ROOM;
         uint64_t before = s->out - 1 - (s->in - t.in) / ROOM;
         if (s->in == t.in)
-            place = s; /* the same one again */
+            place = s; /* the same head is bent again */
         else if (s->in < t.in)
             low = after > low ? after : low;
         else

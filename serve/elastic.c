@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "serve/lead.h"
 #include "serve/past.h"
 
 void elastic_init(struct elastic *e, int64_t now, int runs, int dries)
@@ -10,43 +11,6 @@ void elastic_init(struct elastic *e, int64_t now, int runs, int dries)
     e->runs = runs;
     e->dries = dries;
     e->at = now;
-}
-
-static int64_t to_us(const struct elastic *e, uint64_t ticks)
-{
-    return (int64_t)(ticks * 1000000 / e->timescale);
-}
-
-static uint64_t to_ticks(const struct elastic *e, int64_t us)
-{
-    return ((uint64_t)us * e->timescale + 500000) / 1000000;
-}
-
-/* A clock that stops at the end of its media cannot fall behind it. */
-static void pass_time(struct elastic *e, int64_t now)
-{
-    e->lead -= now - e->at;
-    e->most -= now - e->at;
-    e->at = now;
-    if (!e->runs && e->lead < 0)
-        e->lead = 0;
-    if (e->most < e->lead)
-        e->most = e->lead;
-}
-
-/* Nothing was sent for longer than there may have been media. */
-static int is_silence(const struct elastic *e, int64_t duration)
-{
-    return !e->runs && e->lead == 0 && e->at - e->sent > 2 * duration;
-}
-
-/* A clock that stopped goes on only when some frames have come, of which there are `count` now.
- * duration: of one. */
-static void end_silence(struct elastic *e, uint64_t count, int64_t duration)
-{
-    int64_t waited = count < ELASTIC_RESUME ? (ELASTIC_RESUME - (int64_t)count) * duration : 0;
-    if (is_silence(e, duration) && e->most < waited)
-        e->most = waited;
 }
 
 /* Until there are enough, that would be long. */
@@ -62,19 +26,10 @@ static unsigned repeats(const struct ring_frag *key, unsigned samples)
     return key->samples == 1 && (uint64_t)n * key->size <= ELASTIC_REPEAT_BYTES ? n : 0;
 }
 
-/* A clock that runs has gone past the end: what comes now belongs where the clock is. */
-static void open_hole(struct elastic *e)
-{
-    if (e->runs && e->lead < 0) {
-        e->tfdt += to_ticks(e, -e->lead);
-        e->lead = e->most = 0;
-    }
-}
-
 /* Sends step->frag as lasting `us`. */
 static enum elastic_do send_found(struct elastic *e, int64_t us, struct elastic_step *step)
 {
-    uint64_t ticks = to_ticks(e, us);
+    uint64_t ticks = lead_ticks(e, us);
     if (ticks < step->frag.samples)
         ticks = step->frag.samples; /* no sample may last no time at all */
     if (step->frag.duration_n == 1) /* all samples last the same: no remainder, or it is a hole */
@@ -83,8 +38,8 @@ static enum elastic_do send_found(struct elastic *e, int64_t us, struct elastic_
     step->duration = (uint32_t)ticks;
     step->sequence = ++e->sequence;
     e->tfdt += ticks;
-    e->lead += to_us(e, ticks);
-    e->most += to_us(e, ticks);
+    e->lead += lead_us(e, ticks);
+    e->most += lead_us(e, ticks);
     e->sent = e->at;
     return ELASTIC_SEND;
 }
@@ -144,7 +99,7 @@ static void join(struct elastic *e, const struct ring *r)
     if (!timescale)
         return;
     e->timescale = timescale;
-    set_target(e, to_us(e, f.duration) / f.samples);
+    set_target(e, lead_us(e, f.duration) / f.samples);
     if (history(e, r))
         return;
     e->mode = ELASTIC_STILLNESS;
@@ -156,7 +111,7 @@ static void join(struct elastic *e, const struct ring *r)
 static void begin_burst(struct elastic *e, const struct ring *r, int64_t at_least)
 {
     int64_t key = ring_last_key(r);
-    open_hole(e);
+    lead_open_hole(e);
     e->left = 0;
     if (key > (int64_t)e->next)
         e->next = (uint64_t)key;
@@ -229,8 +184,8 @@ static void restart(struct elastic *e, const struct ring *r)
     }
     if (e->mode == ELASTIC_BURST && ring_get(r, e->next, &f) == 0) {
         uint64_t count = e->until - e->next + e->left;
-        end_silence(e, count, to_us(e, f.duration));
-        e->squeezed = catch_up(e, r, count, to_us(e, f.duration));
+        lead_end_silence(e, count, lead_us(e, f.duration));
+        e->squeezed = catch_up(e, r, count, lead_us(e, f.duration));
         if (e->dries && count >= 2 * ELASTIC_FIRST)
             favour_first(e, (int64_t)count);
     }
@@ -271,7 +226,7 @@ static int64_t backlog_of(const struct elastic *e, const struct ring *r, uint64_
     if (e->next + 1 >= head)
         return 0;
     int there = ring_get(r, head - 1, &newest) == 0 && newest.dts >= dts;
-    return there ? to_us(e, newest.dts - dts) : ELASTIC_BACKLOG + 1;
+    return there ? lead_us(e, newest.dts - dts) : ELASTIC_BACKLOG + 1;
 }
 
 static enum elastic_do live(struct elastic *e, const struct ring *r, struct elastic_step *step,
@@ -290,37 +245,17 @@ static enum elastic_do live(struct elastic *e, const struct ring *r, struct elas
         e->jumps++;
         return ELASTIC_WAIT;
     }
-    int64_t duration = to_us(e, f->duration);
-    open_hole(e);
+    int64_t duration = lead_us(e, f->duration);
+    lead_open_hole(e);
     set_target(e, duration / f->samples);
-    if (is_silence(e, duration) && resumes_late(e)) {
+    if (lead_is_silence(e, duration) && resumes_late(e)) {
         restart(e, r);
         return ELASTIC_WAIT;
     }
-    end_silence(e, 1, duration);
+    lead_end_silence(e, 1, duration);
     pad_some(e, f, duration);
     e->next++;
     return send_found(e, steer(e, duration), step);
-}
-
-/* A clock that stops has all that was sent from `tick` on yet, but for what it played since. */
-static void stood_at(struct elastic *e, uint64_t tick, int64_t since, int64_t now)
-{
-    int64_t lead = to_us(e, e->tfdt - tick) - (now - since);
-    pass_time(e, now);
-    if (e->dries && lead > e->lead)
-        e->lead = e->most = lead;
-}
-
-void elastic_awake(struct elastic *e, int64_t now, int64_t sent)
-{
-    stood_at(e, e->begun, sent > e->woken ? sent : e->woken, now);
-    e->woken = 0;
-}
-
-void elastic_late(struct elastic *e, int64_t now, int64_t trip, uint64_t tick)
-{
-    stood_at(e, tick, now - trip, now);
 }
 
 /* What came may be too few frames for a clock to go on: the keyframe again makes them enough. */
@@ -339,7 +274,7 @@ static void wake(struct elastic *e, const struct ring *r, int64_t media)
  * stops again: then its lead is known. */
 void elastic_delivered(struct elastic *e, const struct ring *r, int64_t now, int64_t media)
 {
-    pass_time(e, now);
+    lead_pass_time(e, now);
     if (!e->dries || e->lead >= media)
         return;
     e->lead = e->most = media;
@@ -376,7 +311,7 @@ void elastic_knocked(struct elastic *e, int64_t now)
 void elastic_arrived(struct elastic *e, int64_t now, int relayed)
 {
     int64_t took = now - e->joined;
-    e->lead = e->most = to_us(e, e->tfdt) - (e->dries ? 0 : took * 3 / 5);
+    e->lead = e->most = lead_us(e, e->tfdt) - (e->dries ? 0 : took * 3 / 5);
     e->at = now;
     set_hold(e, now);
     if (relayed && e->dries) /* the longer that took, the longer will what is held */
@@ -393,7 +328,7 @@ static enum elastic_do past(struct elastic *e, const struct ring *r, int64_t now
         e->next = e->left && e->next + 1 < e->until ? e->next + 1 : e->key;
         return send_found(e, ELASTIC_SQUEEZED, step);
     }
-    int64_t duration = to_us(e, step->frag.duration);
+    int64_t duration = lead_us(e, step->frag.duration);
     send_found(e, e->next < e->from ? ELASTIC_SQUEEZED : duration, step);
     if (++e->next == e->until)
         begin_hold(e, now);
@@ -474,7 +409,7 @@ enum elastic_do elastic_next(struct elastic *e, const struct ring *r, int64_t no
                              struct elastic_step *step, int64_t *due)
 {
     *due = INT64_MAX;
-    pass_time(e, now);
+    lead_pass_time(e, now);
     e->blocks = 0;
     if (e->pad) {
         e->pad = 0;

@@ -11,7 +11,6 @@
 #include "mux/box.h"
 #include "mux/boxread.h"
 #include "tests/bench/bench.h"
-#include <math.h>
 #include <signal.h>
 
 enum { PIPE_BYTES = 1 << 20, FRAGMENT_MAX = 4 << 20, MDAT_HEAD = 8 };
@@ -55,7 +54,7 @@ static size_t write_next(void)
 /* Sleeps until the next moment of the pace, or a signal; returns that, or 0. */
 static int wait_for_pace(const sigset_t *signals, int rate)
 {
-    double t = now(), rest = (floor(t * rate) + 1) / rate - t;
+    double t = now(), rest = (double)((int64_t)(t * rate) + 1) / rate - t;
     struct timespec ts = {.tv_nsec = (long)(rest * 1e9)}; /* less than a second */
     int got = sigtimedwait(signals, NULL, &ts);
     return got < 0 ? 0 : got;

@@ -108,13 +108,14 @@ static void order(void)
 enum { PICTURES = 3000, FRAME = 3000 };
 
 /* Pictures in coding order, each a fragment, every one at another speed: a reference picture in
- * front of `most` B pictures at most, a keyframe now and then, and at some of them a jump. */
+ * front of `most` B pictures at most, a keyframe now and then, and at some of them a jump, or one
+ * back to pictures that were sent before. */
 static void speeds(unsigned most, unsigned slowest)
 {
     static uint64_t shown[PICTURES + 8];
     static const uint32_t even[] = {FRAME};
     struct bend b = {0};
-    uint64_t tfdt = 0, from = 0, decoded = 0;
+    uint64_t tfdt = 0, from = PICTURES * (uint64_t)FRAME, decoded = 0;
     uint32_t random = 1, sequence = 0;
     unsigned displayed = 0, wrong = 0;
     for (unsigned n = 0; n < PICTURES;) {
@@ -124,6 +125,8 @@ static void speeds(unsigned most, unsigned slowest)
             bs = 0;
         if (key && (random >> 20) % 3 == 0)
             from += 17 * FRAME; /* left out */
+        else if (key && n && (random >> 20) % 3 == 1)
+            from -= (1 + (random >> 12) % 16) * FRAME; /* shown again */
         for (unsigned i = 0; i <= bs; i++, n++) {
             unsigned at = i ? displayed + i - 1 : displayed + bs;
             int64_t offset = ((int64_t)at + 2 - (int64_t)n) * FRAME;

@@ -98,6 +98,52 @@ static void delivered(void)
     }
 }
 
+/* The pictures that wake a clock take a while to get there: so much later it began to run. */
+static void awake(int64_t late)
+{
+    camera(30, 30, 500);
+    stall(6 * SECOND);
+    join(0);
+    pump();
+    while (!e.woken && now < 20 * (int64_t)SECOND)
+        live(1000, 0);
+    ok(e.woken && !e.wakers && e.mode == ELASTIC_LIVE, "woken after %d ms",
+       (int)((e.woken - 11 * (int64_t)SECOND) / 1000));
+    int64_t woken = e.woken;
+    live(late, 0);
+    struct elastic before = e;
+    elastic_awake(&e, now, woken + late);
+    int64_t more = e.lead - before.lead - (now - before.at);
+    ok(!e.woken && e.most == e.lead && llabs(more - late) < 2000, "%d ms late: has %d ms more",
+       (int)(late / 1000), (int)(more / 1000));
+    live(3 * SECOND, 0);
+    ok(sound() && on_target() && !e.jumps, "and settles: %d ms", (int)(e.lead / 1000));
+}
+
+/* What a network held back for a moment a clock may have stopped for. */
+static void late(void)
+{
+    for (int runs = 0; runs < 2; runs++) {
+        camera(30, 30, 500);
+        stall(6 * SECOND);
+        join(runs);
+        live(12 * SECOND, 0);
+        uint64_t tick = e.tfdt;
+        live(SECOND / 5, 0);
+        int64_t lead = e.lead;
+        elastic_late(&e, now, 50000, tick);
+        ok(e.lead == lead, "what is late by less than the lead does not stop it");
+        live(SECOND * 2 / 5, 0);
+        elastic_late(&e, now, 50000, tick);
+        int64_t want = (int64_t)(e.tfdt - tick) * SECOND / SCALE - 50000;
+        ok(runs ? e.lead < want : e.lead == want && e.most == want,
+           runs ? "nor a clock that runs anything" : "by more: it stood, and has %d ms",
+           (int)(e.lead / 1000));
+        live(4 * SECOND, 0);
+        ok(sound() && on_target() && !e.jumps, "and settles: %d ms", (int)(e.lead / 1000));
+    }
+}
+
 /* Of few pictures a second a clock would wait for seconds, so it gets the newest keyframe again. */
 static void few(unsigned fps, unsigned keyframe, int repeated)
 {
@@ -200,6 +246,9 @@ int main(void)
     late_paddings();
     never_dry();
     delivered();
+    awake(0);
+    awake(150000);
+    late();
     no_time();
     few(5, 10000, 1);
     few(10, 10000, 1);

@@ -1,0 +1,52 @@
+#include "serve/lead.h"
+
+void lead_pass_time(struct elastic *e, int64_t now)
+{
+    e->lead -= now - e->at;
+    e->most -= now - e->at;
+    e->at = now;
+    if (!e->runs && e->lead < 0)
+        e->lead = 0;
+    if (e->most < e->lead)
+        e->most = e->lead;
+}
+
+int lead_is_silence(const struct elastic *e, int64_t duration)
+{
+    return !e->runs && e->lead == 0 && e->at - e->sent > 2 * duration;
+}
+
+void lead_end_silence(struct elastic *e, uint64_t count, int64_t duration)
+{
+    int64_t waited = count < ELASTIC_RESUME ? (ELASTIC_RESUME - (int64_t)count) * duration : 0;
+    if (lead_is_silence(e, duration) && e->most < waited)
+        e->most = waited;
+}
+
+void lead_open_hole(struct elastic *e)
+{
+    if (e->runs && e->lead < 0) {
+        e->tfdt += lead_ticks(e, -e->lead);
+        e->lead = e->most = 0;
+    }
+}
+
+/* A clock that stops has all that was sent from `tick` on yet, but for what it played since. */
+static void stood_at(struct elastic *e, uint64_t tick, int64_t since, int64_t now)
+{
+    int64_t lead = lead_us(e, e->tfdt - tick) - (now - since);
+    lead_pass_time(e, now);
+    if (e->dries && lead > e->lead)
+        e->lead = e->most = lead;
+}
+
+void elastic_awake(struct elastic *e, int64_t now, int64_t sent)
+{
+    stood_at(e, e->begun, sent > e->woken ? sent : e->woken, now);
+    e->woken = 0;
+}
+
+void elastic_late(struct elastic *e, int64_t now, int64_t trip, uint64_t tick)
+{
+    stood_at(e, tick, now - trip, now);
+}
