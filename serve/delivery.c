@@ -21,12 +21,18 @@ void delivery_begin(struct conn *c, int64_t now)
     set_mark(c, 0, now);
 }
 
-/* Whether the body has been acknowledged up to the mark. What cannot be asked has been. */
+/* How much of the body has been acknowledged. Where that cannot be asked: all of it. */
+static uint64_t acknowledged(const struct conn *c)
+{
+    int outstanding = 0; /* more than the body while the answer's head is */
+    if (ioctl(c->fd, SIOCOUTQ, &outstanding) < 0)
+        return c->body;
+    return c->body > (unsigned)outstanding ? c->body - (unsigned)outstanding : 0;
+}
+
 static int has_arrived(const struct conn *c)
 {
-    int unacknowledged = 0;
-    return ioctl(c->fd, SIOCOUTQ, &unacknowledged) < 0 ||
-           c->body >= c->mark + (unsigned)unacknowledged;
+    return acknowledged(c) >= c->mark;
 }
 
 /* The shortest there has been, us: what the network needs when nothing is in its way. */
@@ -37,13 +43,14 @@ static int64_t round_trip(const struct conn *c)
     return getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_min_rtt : 0;
 }
 
-/* All up to the mark has come, of which a moment ago something had not. What that was is known as
- * well as marks are apart: take the middle. */
+/* All up to the mark has come, of which a moment ago a part had not. Where on the timeline that
+ * began is known of the marks, and in between about so. */
 static void came_late(struct conn *c, int64_t now, int64_t age)
 {
-    if (c->before_tick)
-        elastic_late(&c->elastic, now, round_trip(c),
-                     c->before_tick + (c->mark_tick - c->before_tick) / 2);
+    uint64_t bytes = c->mark - c->before, ticks = c->mark_tick - c->before_tick;
+    uint64_t had = c->had > c->before ? c->had - c->before : 0;
+    if (c->before_tick && bytes)
+        elastic_late(&c->elastic, now, round_trip(c), c->before_tick + ticks * had / bytes);
     if (age < DELIVERY_LAG_MAX_US && age - DELIVERY_MARK_US > c->lag)
         c->lag = age - DELIVERY_MARK_US;
 }
@@ -53,10 +60,12 @@ int64_t delivery_of_live(struct conn *c, int64_t now)
     int64_t age = now - c->mark_at;
     if (!c->stalled && age < DELIVERY_MARK_US)
         return now;
-    if (!has_arrived(c)) {
+    uint64_t has = acknowledged(c);
+    if (has < c->mark) {
         if (!c->stalled && age > DELIVERY_MARK_US + DELIVERY_STALL_US + c->lag)
             c->stalled = age + DELIVERY_MARK_US; /* and what was not acknowledged at the mark */
         c->looked = now;
+        c->had = has;
         return now + (c->stalled ? DELIVERY_STALLED_LOOK_US : DELIVERY_LATE_LOOK_US);
     }
     if (c->stalled)
@@ -65,6 +74,7 @@ int64_t delivery_of_live(struct conn *c, int64_t now)
         came_late(c, now, age);
     c->lag -= c->lag / DELIVERY_LAG_FADE;
     c->before_tick = c->stalled ? 0 : c->mark_tick;
+    c->before = c->mark;
     c->mark_tick = c->elastic.tfdt;
     c->stalled = 0;
     set_mark(c, c->body, now);
@@ -87,7 +97,7 @@ int64_t delivery_of_history(struct conn *c, int64_t now)
         return now + DELIVERY_LOOK_US;
     if (c->joined == ARRIVED) {
         c->joined = JOINED;
-        elastic_knocked(&c->elastic, now);
+        elastic_knocked(&c->elastic, now - round_trip(c));
         return now;
     }
     c->joined = ARRIVED;

@@ -302,10 +302,10 @@ static void begin_hold(struct elastic *e, int64_t now)
     set_hold(e, now);
 }
 
-void elastic_knocked(struct elastic *e, int64_t now)
+void elastic_knocked(struct elastic *e, int64_t sent)
 {
-    if (e->dries && now > e->knocked)
-        e->hold += now - e->knocked;
+    if (e->dries && sent > e->knocked)
+        e->hold += sent - e->knocked;
 }
 
 void elastic_arrived(struct elastic *e, int64_t now, int relayed)

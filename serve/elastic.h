@@ -163,9 +163,10 @@ void elastic_init(struct elastic *e, int64_t now, int runs, int dries);
  */
 void elastic_arrived(struct elastic *e, int64_t now, int relayed);
 
-/* In ELASTIC_HOLD: all but the spare paddings have been acknowledged. Who waits for it, and is let
- * run dry, may have begun later by as much as it was late. */
-void elastic_knocked(struct elastic *e, int64_t now);
+/* In ELASTIC_HOLD: all but the spare paddings have been acknowledged, which would have been so at
+ * once had they been sent at `sent`. Who waits for it, and is let run dry, may have begun later by
+ * as much as that was late. */
+void elastic_knocked(struct elastic *e, int64_t sent);
 
 /* The fragments that wake a clock (e->woken, and no more e->wakers) have been acknowledged, the
  * first of which would have come at once had they been sent at `sent`: so it began to run that much

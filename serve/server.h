@@ -51,21 +51,23 @@ struct conn {
     enum viewer_kind kind;
     int blocked; /* the kernel took less than all: wait for EPOLLOUT */
     enum pending pending;
-    uint32_t epoch;       /* of the init segment sent last */
-    size_t sent;          /* bytes of what is pending */
-    uint64_t body;        /* bytes of the body so far */
-    int64_t since;        /* us: when the state began, or a viewer last took something */
-    uint32_t viewer;      /* place in server.viewer */
-    enum joined joined;   /* VIEW_STREAM: how far its beginning has come; its paddings, too */
-    uint64_t mark;        /* VIEW_STREAM: bytes of the body that are to arrive, */
-    int64_t mark_at;      /* and since when they are */
-    int64_t looked;       /* and when they were last found not to have */
-    uint64_t mark_tick;   /* VIEW_STREAM: where the timeline was at the mark, or 0, */
-    uint64_t before_tick; /* and at the one before it, all of which had arrived then */
-    int64_t stalled;      /* us of media the network had not delivered when it stalled, or 0 */
-    int64_t lag;          /* us an acknowledgement took beyond DELIVERY_MARK_US lately, at most */
-    int64_t waking;       /* the elastic.woken that the mark is of */
-    uint64_t next;        /* VIEW_RAW, CONN_BODY: number of the next fragment */
+    uint32_t epoch;     /* of the init segment sent last */
+    size_t sent;        /* bytes of what is pending */
+    uint64_t body;      /* bytes of the body so far */
+    int64_t since;      /* us: when the state began, or a viewer last took something */
+    uint32_t viewer;    /* place in server.viewer */
+    enum joined joined; /* VIEW_STREAM: how far its beginning has come; its paddings, too */
+    uint64_t mark;      /* VIEW_STREAM: bytes of the body that are to arrive, */
+    int64_t mark_at;    /* since when they are, */
+    uint64_t mark_tick; /* and where the timeline was then, or 0; */
+    uint64_t before;    /* the same of the mark before, all of which had arrived then */
+    uint64_t before_tick;
+    int64_t looked;  /* when it was last found not to have arrived, */
+    uint64_t had;    /* but for so much */
+    int64_t stalled; /* us of media the network had not delivered when it stalled, or 0 */
+    int64_t lag;     /* us an acknowledgement took beyond DELIVERY_MARK_US lately, at most */
+    int64_t waking;  /* the elastic.woken that the mark is of */
+    uint64_t next;   /* VIEW_RAW, CONN_BODY: number of the next fragment */
     struct elastic elastic;
     struct elastic_step step;
 

@@ -1,0 +1,150 @@
+/* What is concluded from acknowledgements, where the network is made up: how much of the body it
+ * has, and what round trip it claims. */
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <stdarg.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "serve/delivery.h"
+#include "serve/server.h"
+#include "tests/unit/elasticrun.h"
+
+enum {
+    PICTURE = 9000,
+    TRIP = 40000,
+    FPS = 30,
+    FRAME = SECOND / FPS,
+    APART = 4 * FRAME /* marks */
+};
+
+static struct camera of;
+static struct conn c;
+static uint64_t arrived;
+static unsigned looks;
+
+/* In place of the kernel's. */
+int ioctl(int fd, unsigned long what, ...)
+{
+    va_list more;
+    va_start(more, what);
+    int *left = va_arg(more, int *);
+    va_end(more);
+    looks++;
+    *left = (int)(c.body - arrived);
+    return fd == c.fd && what == SIOCOUTQ ? 0 : -1;
+}
+
+int getsockopt(int fd, int level, int what, void *restrict value, socklen_t *restrict room)
+{
+    struct tcp_info info = {.tcpi_min_rtt = TRIP};
+    memcpy(value, &info, *room < sizeof info ? *room : sizeof info);
+    return fd == c.fd && level == IPPROTO_TCP && what == TCP_INFO ? 0 : -1;
+}
+
+/* One picture of the camera, and what becomes of it. held: nothing is acknowledged. */
+static void picture_time(int held)
+{
+    int64_t end = next_frame, look;
+    frame();
+    for (now = end; now<end + FRAME; now = look> now && look < end + FRAME ? look : end + FRAME) {
+        arrived = held ? arrived : c.body;
+        c.elastic = e;
+        look = c.elastic.woken ? delivery_of_burst(&c, now) : delivery_of_live(&c, now);
+        e = c.elastic;
+        if (c.stalled)
+            continue;
+        unsigned sent = got.sent;
+        pump();
+        c.body += (uint64_t)(got.sent - sent) * PICTURE;
+    }
+}
+
+static void watch(int64_t us, int held)
+{
+    for (int64_t n = us / FRAME; n > 0; n--)
+        picture_time(held);
+}
+
+static void begin(void)
+{
+    camera(FPS, FPS, PICTURE);
+    of.ring = ring;
+    c = (struct conn){.fd = 3, .camera = &of};
+    arrived = 0;
+    stall(6 * SECOND);
+    join(0);
+    delivery_begin(&c, now);
+    live(12 * SECOND, 0);
+    next_frame = now > next_frame ? now : next_frame;
+    e.woken = 0;
+    watch(2 * SECOND, 0);
+}
+
+/* A clock has `lead` when the network holds things back for so long. */
+static void held_back(unsigned pictures)
+{
+    begin();
+    c.lag = SECOND / 4;                   /* it has done that before */
+    uint64_t from = e.tfdt - SCALE / FPS; /* the last picture is under way yet */
+    watch((int64_t)pictures * FRAME, 1);
+    int64_t took = (int64_t)pictures * FRAME, lead = e.lead;
+    picture_time(0);
+    int64_t sent = (int64_t)(e.tfdt - from) * SECOND / SCALE;
+    int stood = took > lead + 50000 + FRAME;
+    ok(!c.stalled && e.mode == ELASTIC_LIVE && c.lag > 0, "held back for %d ms",
+       (int)(took / 1000));
+    if (stood)
+        ok(e.most == e.lead && llabs(e.lead - sent + TRIP) < 20000,
+           "the clock has stood: it has %d ms, where %d were sent", (int)(e.lead / 1000),
+           (int)(sent / 1000));
+    else
+        ok(llabs(e.lead - lead) < FRAME + 5000, "nothing has happened: %d ms",
+           (int)(e.lead / 1000));
+    watch(4 * SECOND, 0);
+    ok(sound() && on_target() && !e.jumps, "and settles: %d ms", (int)(e.lead / 1000));
+}
+
+static void stalls(void)
+{
+    begin();
+    watch(SECOND, 1);
+    ok(c.stalled > SECOND * 3 / 10 && c.stalled < SECOND / 2,
+       "nothing for a second: stalled at %d ms", (int)(c.stalled / 1000));
+    clear();
+    watch(SECOND, 1);
+    ok(!got.sent && c.stalled, "and nothing is sent");
+    watch(SECOND, 0);
+    ok(!c.stalled && e.jumps, "then what is old is left out");
+}
+
+/* A camera that pauses is no network that does. */
+static void camera_pauses(void)
+{
+    begin();
+    int64_t lag = c.lag;
+    next_frame += SECOND / 2;
+    int64_t lead = e.lead;
+    picture_time(0);
+    ok(!c.stalled && c.lag <= lag && e.lead <= lead, "a camera that paused is not late");
+}
+
+static void cost(void)
+{
+    begin();
+    looks = 0;
+    watch(10 * SECOND, 0);
+    ok(looks <= 100 && looks >= 70, "%u looks in ten seconds of a good network", looks);
+}
+
+int main(void)
+{
+    held_back(4);
+    held_back(8);
+    held_back(13);
+    held_back(15);
+    stalls();
+    camera_pauses();
+    cost();
+    return done();
+}
