@@ -32,11 +32,9 @@ static void share_out(uint8_t *head, const struct ring_frag *f, uint32_t total)
  */
 static void forget_order(struct bend *b)
 {
-    uint64_t last = 0;
     for (unsigned i = 0; i < BEND_SHOWN && i < b->showns; i++)
-        last = b->shown[i].out > last ? b->shown[i].out : last;
-    b->shown[0] = (struct bend_time){b->begin.in - 1, last};
-    b->showns = 1;
+        b->least = b->shown[i].out >= b->least ? b->shown[i].out + 1 : b->least;
+    b->showns = 0;
 }
 
 static void remember(struct bend *b, const struct elastic_step *step)
@@ -85,7 +83,7 @@ static int64_t bent(const struct bend *b, const struct elastic_step *step, int64
  * changed. Returns the time nearest to t.out that is on the right side of those. */
 static uint64_t in_order(struct bend *b, struct bend_time t)
 {
-    uint64_t low = 0, high = UINT64_MAX;
+    uint64_t low = b->least, high = UINT64_MAX;
     struct bend_time *place = &b->shown[b->showns % BEND_SHOWN];
     for (unsigned i = 0; i < BEND_SHOWN && i < b->showns; i++) {
         struct bend_time *s = &b->shown[i];

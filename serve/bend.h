@@ -29,6 +29,7 @@ struct bend {
     struct bend_time past[BEND_PAST];   /* where those before it began, newest first */
     struct bend_time shown[BEND_SHOWN]; /* when pictures are shown, in a circle */
     uint32_t pasts, showns;             /* how many there have been */
+    uint64_t least;                     /* nothing is shown before this */
     uint32_t sequence;                  /* the fragment's number */
     int32_t shift;                      /* the newest keyframe's composition offset */
 };

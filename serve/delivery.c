@@ -102,7 +102,7 @@ int64_t delivery_of_history(struct conn *c, int64_t now)
     }
     c->joined = ARRIVED;
     set_mark(c, c->body, now);
-    elastic_arrived(&c->elastic, now, c->proxied);
+    elastic_arrived(&c->elastic, now, round_trip(c), c->proxied);
     return now;
 }
 

@@ -308,12 +308,12 @@ void elastic_knocked(struct elastic *e, int64_t sent)
         e->hold += sent - e->knocked;
 }
 
-void elastic_arrived(struct elastic *e, int64_t now, int relayed)
+void elastic_arrived(struct elastic *e, int64_t now, int64_t trip, int relayed)
 {
     int64_t took = now - e->joined;
     e->lead = e->most = lead_us(e, e->tfdt) - (e->dries ? 0 : took * 3 / 5);
-    e->at = now;
-    set_hold(e, now);
+    e->at = e->dries ? now - trip : now;
+    set_hold(e, e->at);
     if (relayed && e->dries) /* the longer that took, the longer will what is held */
         e->hold += took / 4;
 }

@@ -26,7 +26,8 @@
  * that stops (Chromium, WebKit) needs it closed. When the second kind stopped, and when it went on,
  * only the browser knows: it waits for some frames first, and what it waited is delay from then on.
  * So the lead is known between two bounds, and it is the upper one that is steered to the target,
- * as otherwise every gap would leave a viewer a little later than before.
+ * as otherwise every gap would leave a viewer a little later than before. What was acknowledged,
+ * and when, says more: delivery.h.
  *
  * Pure: it reads the ring's index and the time it is given. Times are microseconds. */
 #ifndef SERVE_ELASTIC_H
@@ -159,9 +160,9 @@ void elastic_init(struct elastic *e, int64_t now, int runs, int dries);
 
 /* In ELASTIC_HOLD: all that was sent has been acknowledged. Play began when enough had arrived, at
  * the latest now. That bound is safe where a clock stops, as it is left to run dry; where it runs
- * an earlier one is. relayed: the acknowledgement is a front end's, which may hold some of it yet.
- */
-void elastic_arrived(struct elastic *e, int64_t now, int relayed);
+ * an earlier one is. trip: round trip, us: what is sent to who has run dry is as long under way as
+ * the history was. relayed: the acknowledgement is a front end's, which may hold some of it yet. */
+void elastic_arrived(struct elastic *e, int64_t now, int64_t trip, int relayed);
 
 /* In ELASTIC_HOLD: all but the spare paddings have been acknowledged, which would have been so at
  * once had they been sent at `sent`. Who waits for it, and is let run dry, may have begun later by

@@ -11,8 +11,9 @@ static void arrives(void)
             join(runs);
             pump();
             stall(600000);
-            elastic_arrived(&e, now, relayed);
-            int64_t until = now + got.media - (runs ? 360000 + target() : -ELASTIC_RUN_DRY) +
+            int64_t trip = runs ? 0 : 100000;
+            elastic_arrived(&e, now, trip, relayed);
+            int64_t until = now - trip + got.media - (runs ? 360000 + target() : -ELASTIC_RUN_DRY) +
                             (relayed && !runs ? 150000 : 0);
             unsigned sent = got.sent;
             while (got.sent == sent && now < until + SECOND)
@@ -34,7 +35,7 @@ static void late_paddings(void)
             join(0);
             elastic_init(&e, now, 0, dries);
             pump();
-            elastic_arrived(&e, now, 0);
+            elastic_arrived(&e, now, 0, 0);
             int64_t hold = e.hold;
             unsigned knocks = ELASTIC_KNOCKS - ELASTIC_KNOCKS_SPARE;
             live(knocks * ELASTIC_KNOCK_EVERY + late[i], 0);
