@@ -40,7 +40,7 @@ static void forget_order(struct bend *b)
 static void remember(struct bend *b, const struct elastic_step *step)
 {
     const struct ring_frag *f = &step->frag;
-    int again = b->sequence && f->dts < b->in_end;
+    int again = b->sequence && f->dts <= b->begin.in;
     if (step->sequence == b->sequence)
         return;
     if (b->sequence && f->dts == b->in_end && f->dts - b->begin.in < FRAGMENT_MAX &&

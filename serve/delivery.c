@@ -16,7 +16,8 @@ static void set_mark(struct conn *c, uint64_t body, int64_t now)
 void delivery_begin(struct conn *c, int64_t now)
 {
     c->joined = JOINING;
-    c->stalled = c->lag = c->waking = c->looked = 0;
+    c->stalled = c->lag = c->waking = c->looked = c->late = 0;
+    c->before = 0;
     c->before_tick = c->mark_tick = 0;
     set_mark(c, 0, now);
 }
@@ -35,22 +36,34 @@ static int has_arrived(const struct conn *c)
     return acknowledged(c) >= c->mark;
 }
 
-/* The shortest there has been, us: what the network needs when nothing is in its way. */
+/* The shortest there has been lately, us: what the network needs when nothing is in its way. */
 static int64_t round_trip(const struct conn *c)
 {
     struct tcp_info info = {0};
     socklen_t size = sizeof info;
-    return getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_min_rtt : 0;
+    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+        return 0;
+    return info.tcpi_min_rtt < DELIVERY_JOIN_MAX_US ? info.tcpi_min_rtt : 0; /* no sample yet */
 }
 
 /* All up to the mark has come, of which a moment ago a part had not. Where on the timeline that
- * began is known of the marks, and in between about so. */
+ * began is known of the marks, and in between about so. Where all comes late a clock stood for it
+ * once. */
 static void came_late(struct conn *c, int64_t now, int64_t age)
 {
     uint64_t bytes = c->mark - c->before, ticks = c->mark_tick - c->before_tick;
     uint64_t had = c->had > c->before ? c->had - c->before : 0;
+    if (age <= c->late + DELIVERY_LATER_US)
+        return;
+    c->late = age;
     if (c->before_tick && bytes)
         elastic_late(&c->elastic, now, round_trip(c), c->before_tick + ticks * had / bytes);
+}
+
+/* What has come as late as this is no stall when it does so again. */
+static void learn_lag(struct conn *c, int64_t age)
+{
+    c->lag -= c->lag / DELIVERY_LAG_FADE;
     if (age < DELIVERY_LAG_MAX_US && age - DELIVERY_MARK_US > c->lag)
         c->lag = age - DELIVERY_MARK_US;
 }
@@ -68,11 +81,14 @@ int64_t delivery_of_live(struct conn *c, int64_t now)
         c->had = has;
         return now + (c->stalled ? DELIVERY_STALLED_LOOK_US : DELIVERY_LATE_LOOK_US);
     }
+    int late = now - c->looked < DELIVERY_LOOKED_US;
+    learn_lag(c, late ? age : 0);
     if (c->stalled)
         elastic_delivered(&c->elastic, &c->camera->ring, now, c->stalled);
-    else if (now - c->looked < DELIVERY_LOOKED_US)
+    else if (late)
         came_late(c, now, age);
-    c->lag -= c->lag / DELIVERY_LAG_FADE;
+    if (!late)
+        c->late = 0;
     c->before_tick = c->stalled ? 0 : c->mark_tick;
     c->before = c->mark;
     c->mark_tick = c->elastic.tfdt;
@@ -101,15 +117,19 @@ int64_t delivery_of_history(struct conn *c, int64_t now)
         return now;
     }
     c->joined = ARRIVED;
-    set_mark(c, c->body, now);
+    set_mark(c, c->before ? c->before : c->body, now);
     elastic_arrived(&c->elastic, now, round_trip(c), c->proxied);
     return now;
 }
 
 void delivery_knocks(struct conn *c, int64_t now)
 {
-    if (c->joined == ARRIVED && c->elastic.knocks >= ELASTIC_KNOCKS_SPARE)
+    if (c->elastic.knocks < ELASTIC_KNOCKS_SPARE)
+        return;
+    if (c->joined == ARRIVED)
         set_mark(c, c->body + c->pad, now);
+    else
+        c->before = c->body + c->pad;
 }
 
 int64_t delivery_of_burst(struct conn *c, int64_t now)
@@ -119,16 +139,19 @@ int64_t delivery_of_burst(struct conn *c, int64_t now)
         return now;
     if (c->waking != e->woken) {
         c->waking = e->woken;
+        c->looked = now;
+        c->before_tick = c->mark_tick = 0;
         set_mark(c, c->body, now);
     }
     if (!has_arrived(c)) {
+        c->looked = now;
         if (now - c->mark_at < DELIVERY_LAG_MAX_US)
             return now + DELIVERY_LOOK_US;
         e->woken = 0; /* the network stalls */
         return now;
     }
-    elastic_awake(e, now, now - round_trip(c));
+    /* Nobody looks while the socket is full. */
+    elastic_awake(e, now, (now - c->looked < DELIVERY_LOOKED_US ? now : c->looked) - round_trip(c));
     set_mark(c, c->body, now);
-    c->before_tick = c->mark_tick = 0;
     return now;
 }

@@ -178,12 +178,15 @@ static void restart(struct elastic *e, const struct ring *r)
     begin_burst(e, r, ELASTIC_SQUEEZED);
     if (e->dries && e->lead == 0) {
         look_back(e, r);
-        e->woken = e->mode == ELASTIC_BURST ? e->at : 0;
-        e->begun = e->tfdt;
-        e->wakers = ELASTIC_FIRST;
+        e->woken = 0;
     }
     if (e->mode == ELASTIC_BURST && ring_get(r, e->next, &f) == 0) {
         uint64_t count = e->until - e->next + e->left;
+        if (e->dries && e->lead == 0 && count >= ELASTIC_RESUME) {
+            e->woken = e->at;
+            e->begun = e->tfdt;
+            e->wakers = ELASTIC_FIRST;
+        }
         lead_end_silence(e, count, lead_us(e, f.duration));
         e->squeezed = catch_up(e, r, count, lead_us(e, f.duration));
         if (e->dries && count >= 2 * ELASTIC_FIRST)

@@ -37,12 +37,15 @@ static void stood_at(struct elastic *e, uint64_t tick, int64_t since, int64_t no
     int64_t lead = lead_us(e, e->tfdt - tick) - (now - since);
     lead_pass_time(e, now);
     if (e->dries && lead > e->lead)
-        e->lead = e->most = lead;
+        e->lead = lead;
+    if (e->most < e->lead)
+        e->most = e->lead;
 }
 
 void elastic_awake(struct elastic *e, int64_t now, int64_t sent)
 {
     stood_at(e, e->begun, sent > e->woken ? sent : e->woken, now);
+    e->most = e->lead;
     e->woken = 0;
 }
 

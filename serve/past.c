@@ -21,6 +21,7 @@ int past_find(const struct ring *r, uint32_t timescale, int64_t media, unsigned 
         }
         bytes += f.size;
         past->samples += f.samples;
+        past->lead_in += i < past->from ? f.samples : 0;
         if (bytes > PAST_BYTES || found > PAST_MAX || past->from - i > lead_in)
             return -1;
         if (found >= media && (f.flags & RING_SYNC)) {
@@ -31,25 +32,18 @@ int past_find(const struct ring *r, uint32_t timescale, int64_t media, unsigned 
     return -1;
 }
 
-/* How many fragments like this one have so many samples. */
-static unsigned fragments_for(uint64_t samples, const struct ring_frag *f)
-{
-    return (unsigned)((samples + f->samples - 1) / f->samples);
-}
-
 unsigned past_front(const struct ring *r, const struct past *past, unsigned packets, unsigned ahead,
                     uint64_t *bytes)
 {
     struct ring_frag f;
+    unsigned n = 0, samples = 0;
     *bytes = 0;
-    if (ring_get(r, past->key, &f) < 0)
-        return 0;
-    uint64_t there = (past->from - past->key) * f.samples;
-    unsigned few = packets > past->samples ? fragments_for(packets - past->samples, &f) : 0;
-    there += (uint64_t)few * f.samples;
-    unsigned n = ahead > there ? few + fragments_for(ahead - there, &f) : few;
-    for (uint64_t i = 0; i < n; i++)
-        if (ring_get(r, past->key + i % (past->end - past->key), &f) == 0)
-            *bytes += f.size;
+    while (past->samples + samples < packets || past->lead_in + samples < ahead) {
+        if (ring_get(r, past->key + n % (past->end - past->key), &f) < 0)
+            break;
+        samples += f.samples;
+        *bytes += f.size;
+        n++;
+    }
     return n;
 }

@@ -16,7 +16,8 @@ struct past {
     uint64_t key;     /* number of the fragment that it takes to decode it: a sync fragment, */
     uint64_t from;    /* that of the first of the media, */
     uint64_t end;     /* and one more than the last's */
-    unsigned samples; /* from the key on */
+    unsigned samples; /* from the key on, */
+    unsigned lead_in; /* and of these, in front of the media */
 };
 
 /* Finds the last `media` us, at least, of the ring's head. timescale: ticks a second, not 0.
