@@ -18,6 +18,7 @@ void delivery_begin(struct conn *c, int64_t now)
     c->joined = JOINING;
     c->stalled = c->lag = c->waking = c->looked = c->late = 0;
     c->before = 0;
+    c->full = 0;
     c->before_tick = c->mark_tick = 0;
     set_mark(c, 0, now);
 }
@@ -68,20 +69,32 @@ static void learn_lag(struct conn *c, int64_t age)
         c->lag = age - DELIVERY_MARK_US;
 }
 
+/* Media that was sent since the mark, and what was not acknowledged then. */
+static int64_t on_its_way(const struct conn *c, int64_t age)
+{
+    const struct elastic *e = &c->elastic;
+    int64_t sent =
+        c->mark_tick ? (int64_t)((e->tfdt - c->mark_tick) * 1000000 / e->timescale) : age;
+    return sent + DELIVERY_MARK_US;
+}
+
 int64_t delivery_of_live(struct conn *c, int64_t now)
 {
-    int64_t age = now - c->mark_at;
+    int64_t age = now - c->mark_at, stall = DELIVERY_MARK_US + DELIVERY_STALL_US + c->lag;
     if (!c->stalled && age < DELIVERY_MARK_US)
         return now;
     uint64_t has = acknowledged(c);
     if (has < c->mark) {
-        if (!c->stalled && age > DELIVERY_MARK_US + DELIVERY_STALL_US + c->lag)
-            c->stalled = age + DELIVERY_MARK_US; /* and what was not acknowledged at the mark */
+        if (!c->stalled && age > stall)
+            c->stalled = on_its_way(c, age);
         c->looked = now;
         c->had = has;
         return now + (c->stalled ? DELIVERY_STALLED_LOOK_US : DELIVERY_LATE_LOOK_US);
     }
     int late = now - c->looked < DELIVERY_LOOKED_US;
+    if (c->full && !late && age > stall) /* nobody looked while the socket was */
+        c->stalled = on_its_way(c, age);
+    c->full = 0;
     learn_lag(c, late ? age : 0);
     if (c->stalled)
         elastic_delivered(&c->elastic, &c->camera->ring, now, c->stalled);

@@ -64,6 +64,7 @@ struct conn {
     uint64_t before_tick;
     int64_t looked;  /* when it was last found not to have arrived, */
     uint64_t had;    /* but for so much */
+    int full;        /* the socket was, since the mark */
     int64_t late;    /* us the mark before took, at most, as long as all of them are late */
     int64_t stalled; /* us of media the network had not delivered when it stalled, or 0 */
     int64_t lag;     /* us an acknowledgement took beyond DELIVERY_MARK_US lately, at most */

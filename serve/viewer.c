@@ -336,8 +336,10 @@ void viewer_pump(struct server *s, struct conn *c, int64_t now)
         if (done < 0)
             break;
         c->blocked = done == 0;
-        if (c->blocked)
+        if (c->blocked) {
+            c->full = 1;
             return;
+        }
         if (c->pending == PENDING_HEAD)
             c->body = c->sent - c->answer_head;
         int more = next_pending(s, c, now, due);
