@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "serve/lead.h"
 #include "serve/server.h"
 
 static void set_mark(struct conn *c, uint64_t body, int64_t now)
@@ -73,9 +74,7 @@ static void learn_lag(struct conn *c, int64_t age)
 static int64_t on_its_way(const struct conn *c, int64_t age)
 {
     const struct elastic *e = &c->elastic;
-    int64_t sent =
-        c->mark_tick ? (int64_t)((e->tfdt - c->mark_tick) * 1000000 / e->timescale) : age;
-    return sent + DELIVERY_MARK_US;
+    return (c->mark_tick ? lead_us(e, e->tfdt - c->mark_tick) : age) + DELIVERY_MARK_US;
 }
 
 int64_t delivery_of_live(struct conn *c, int64_t now)

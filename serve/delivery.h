@@ -38,7 +38,8 @@ int64_t delivery_of_burst(struct conn *c, int64_t now);
  * is told to the timeline. Returns when to look again, as above. */
 int64_t delivery_of_live(struct conn *c, int64_t now);
 
-/* What is to be sent next is the padding with which play has begun. */
+/* A padding of c->pad bytes is to be sent next. If it is one of those that play waits for, its end
+ * is what has to arrive. */
 void delivery_knocks(struct conn *c, int64_t now);
 
 #endif

@@ -1,5 +1,5 @@
-/* What is known of the clock of one viewer's <video>: its lead. For elastic.c. Times are
- * microseconds. */
+/* What is known of the clock of one viewer's <video>: its lead. For what steers it
+ * (elastic.c) and what learns of it (delivery.c). Times are microseconds. */
 #ifndef SERVE_LEAD_H
 #define SERVE_LEAD_H
 

@@ -15,7 +15,6 @@ enum {
     TRIP = 40000,
     FPS = 30,
     FRAME = SECOND / FPS,
-    APART = 4 * FRAME /* marks */
 };
 
 static struct camera of;
@@ -145,6 +144,21 @@ static void stalls(void)
     ok(!c.stalled && e.jumps, "then what is old is left out");
 }
 
+/* Nobody looks while the socket is full; when it takes something again all has arrived. */
+static void socket_full(void)
+{
+    begin();
+    watch(SECOND / 6, 1);
+    unsigned jumps = e.jumps;
+    stall(SECOND);
+    c.full = 1;
+    picture_time(0);
+    ok(e.mode == ELASTIC_HOLD && e.jumps == jumps + 1 && !c.full && !c.stalled,
+       "a socket that was full: what is on its way is watched first");
+    watch(4 * SECOND, 0);
+    ok(sound() && on_target(), "and settles: %d ms", (int)(e.lead / 1000));
+}
+
 /* A camera that pauses is no network that does. */
 static void camera_pauses(void)
 {
@@ -189,6 +203,7 @@ int main(void)
     held_back(13);
     held_back(15);
     stalls();
+    socket_full();
     camera_pauses();
     queue(200000, 0);
     queue(400000, 0);
