@@ -17,6 +17,13 @@
  * viewer here takes to read, which for many would be longer than the server takes to send. Of
  * several fragments in one read only the last one's time is known, and the others are left out.
  *
+ * What a viewer's own TCP costs the server is to be the same for all of them, as it is for those
+ * far away: so nobody here sleeps in epoll_wait() while a fragment goes out to all of them (a
+ * server that is a little slower would wake this process for each of them, which costs it more than
+ * the sending), and segments are as long as Ethernet's (of loopback's 64 KiB it depends on the
+ * longest one that a connection has ever seen whether a fragment is acknowledged at once, in the
+ * server's time, or by the reader).
+ *
  * The CPU time is the server process's, all of its threads, from the silence in front of a turn to
  * the one behind it. fps_min is of the viewer that got the fewest fragments, by the stamps of the
  * turn's first and last. A gap is a sequence number in mfhd that does not follow the one before.
@@ -27,6 +34,7 @@
  *   viewers=.. alive=.. bytes=.. cpu_ms=.. cpu_ms_per_client_s=.. */
 #include "tests/bench/bench.h"
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -39,6 +47,8 @@ enum {
     READ_MAX = 256 << 10,
     TICK_MS = 50,
     SILENCE_MS = 200, /* the end of a turn */
+    NAP_NS = 5000000,
+    ETHERNET_MSS = 1448,
     DELAYS_MAX = 1 << 20,
 };
 
@@ -222,6 +232,8 @@ static double poll_once(double last)
     int n = epoll_wait(poller, ready, EVENTS, TICK_MS);
     for (int i = 0; i < n; i++)
         read_some(ready[i].data.ptr);
+    if (n > 0 && n < EVENTS)
+        nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
     return n > 0 ? now() : last;
 }
 
@@ -262,14 +274,16 @@ static void watch_bytes(void)
 static void join(struct viewer *v)
 {
     char request[512];
-    int one = 1, n = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n",
-                              options.path);
+    int one = 1, mss = ETHERNET_MSS;
+    int n = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                     options.path);
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)options.port)};
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (n >= (int)sizeof request)
         die(BENCH_USAGE, "-u: too long");
     v->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (v->fd < 0 || connect(v->fd, (struct sockaddr *)&a, sizeof a) < 0 ||
+    if (v->fd < 0 || setsockopt(v->fd, IPPROTO_TCP, TCP_MAXSEG, &mss, sizeof mss) < 0 ||
+        connect(v->fd, (struct sockaddr *)&a, sizeof a) < 0 ||
         setsockopt(v->fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one) < 0 ||
         write_all(v->fd, (const uint8_t *)request, (size_t)n) < 0)
         die(BENCH_FAILED, "port %d: %s", options.port, strerror(errno));
