@@ -1,7 +1,7 @@
 /* The least a live server can do: the yardstick for fanout. fMP4 on stdin, clients on a port; every
  * request gets the init segment and then each moof+mdat as it completes, one send a client. It
  * looks at no request, keeps no backlog, and drops a client whose socket does not take a whole
- * fragment.
+ * fragment: a free box in front lets the socket's buffer and window grow to that.
  *
  *   floor_fan port */
 #include "tests/bench/bench.h"
@@ -10,13 +10,14 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-enum { ROOM = 4 << 20, CHUNK = 256 << 10, CLIENTS_MAX = 4096, EVENTS = 64 };
+enum { ROOM = 4 << 20, CHUNK = 256 << 10, CLIENTS_MAX = 4096, PADDING = 1 << 20, EVENTS = 64 };
 
 static const char response[] = "HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n"
                                "Cache-Control: no-store\r\nConnection: close\r\n\r\n";
 
 static uint8_t room[ROOM], init[64 << 10];
 static size_t have, done, init_len; /* bytes in room; of those, in whole boxes */
+static uint8_t padding[PADDING];
 static int viewers[CLIENTS_MAX], viewer_count, poller;
 
 static void watch(int fd)
@@ -84,6 +85,7 @@ static void take_client(int fd)
     }
     send(fd, response, sizeof response - 1, MSG_NOSIGNAL | MSG_MORE);
     send(fd, init, init_len, MSG_NOSIGNAL);
+    send(fd, padding, sizeof padding, MSG_NOSIGNAL); /* waits */
     viewers[viewer_count++] = fd;
 }
 
@@ -102,6 +104,7 @@ int main(int argc, char **argv)
     if (argc != 2)
         die(BENCH_USAGE, "usage: floor_fan port");
     int one = 1, listener = listen_on(number('p', argv[1], 1, 65535));
+    memcpy(padding, (const uint8_t[]){0, PADDING >> 16, 0, 0, 'f', 'r', 'e', 'e'}, 8);
     poller = epoll_create1(EPOLL_CLOEXEC);
     watch(0);
     watch(listener);
