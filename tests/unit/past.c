@@ -16,13 +16,20 @@ static void empty(void)
     dts = 0;
 }
 
-/* n pictures, of which every gop-th is a keyframe, the first one, too. */
-static void pictures(unsigned n, unsigned gop, size_t size)
+/* n fragments of so many pictures, of which every gop-th fragment begins with a keyframe, the first
+ * one, too. */
+static void fragments(unsigned n, unsigned samples, unsigned gop, size_t size)
 {
-    for (unsigned i = 0; i < n; i++, dts += SCALE / FPS) {
-        struct ring_frag f = picture(dts, SCALE / FPS, i % gop == 0);
+    for (unsigned i = 0; i < n; i++, dts += samples * SCALE / FPS) {
+        struct ring_frag f = picture(dts, samples * SCALE / FPS, i % gop == 0);
+        f.samples = (uint16_t)samples;
         ring_put(&ring, &f, bytes, size, 0);
     }
+}
+
+static void pictures(unsigned n, unsigned gop, size_t size)
+{
+    fragments(n, 1, gop, size);
 }
 
 static int find(int64_t media, unsigned lead_in, struct past *past)
@@ -76,11 +83,43 @@ static void too_much(void)
     ok(find(PAST_MAX - SECOND / FPS, 30, &p) == 0, "and not quite so much");
 }
 
+static int front_is(const struct past *p, unsigned packets, unsigned ahead, unsigned n,
+                    uint64_t size)
+{
+    uint64_t sent = 1;
+    return past_front(&ring, p, packets, ahead, &sent) == n && sent == size;
+}
+
+static void in_front(void)
+{
+    struct past p;
+    empty();
+    pictures(90, 30, 500);
+    find(2 * SECOND, 30, &p); /* 61 from number 29 on: from the keyframe 0 */
+    ok(p.lead_in == 29 && front_is(&p, 24, 9, 0, 0), "pictures enough are in front: none again");
+    ok(front_is(&p, 24, 30, 1, 500), "one more is wanted there");
+    ok(front_is(&p, 99, 9, 9, 9 * 500), "90 pictures where 99 are wanted: nine again");
+    empty();
+    pictures(61, 61, 500);
+    find(2 * SECOND, 0, &p);
+    ok(p.lead_in == 0 && front_is(&p, 24, 9, 9, 9 * 500), "the keyframe is the first: nine again");
+    empty();
+    fragments(8, 10, 1, 3000);
+    find(2 * SECOND, 0, &p);
+    ok(p.samples == 70 && front_is(&p, 24, 9, 1, 3000), "ten pictures a fragment: one of them");
+    ok(front_is(&p, 75, 9, 1, 3000) && front_is(&p, 24, 11, 2, 6000), "two for eleven pictures");
+    empty();
+    fragments(4, 1, 1, 700);
+    find(SECOND / 10, 0, &p);
+    ok(p.samples == 4 && front_is(&p, 24, 9, 20, 20 * 700), "four pictures, again and again");
+}
+
 int main(void)
 {
     found();
     broken();
     too_much();
+    in_front();
     free(memory);
     return done();
 }
