@@ -17,12 +17,12 @@
  * viewer here takes to read, which for many would be longer than the server takes to send. Of
  * several fragments in one read only the last one's time is known, and the others are left out.
  *
- * What a viewer's own TCP costs the server is to be the same for all of them, as it is for those
- * far away: so nobody here sleeps in epoll_wait() while a fragment goes out to all of them (a
- * server that is a little slower would wake this process for each of them, which costs it more than
- * the sending), and segments are as long as Ethernet's (of loopback's 64 KiB it depends on the
- * longest one that a connection has ever seen whether a fragment is acknowledged at once, in the
- * server's time, or by the reader).
+ * What a viewer's own TCP costs the server is to be much the same for all of them, as it is for
+ * those far away. So who has read sleeps outside of epoll_wait() for a moment: else a server that
+ * is a little slower would wake this process for each viewer, which costs it more than the sending.
+ * And segments are as long as Ethernet's: of loopback's 64 KiB it depends on the longest one that a
+ * connection has ever seen whether a fragment is acknowledged at once, in the server's time, or
+ * when it is read.
  *
  * The CPU time is the server process's, all of its threads, from the silence in front of a turn to
  * the one behind it. fps_min is of the viewer that got the fewest fragments, by the stamps of the
@@ -48,7 +48,7 @@ enum {
     TICK_MS = 50,
     SILENCE_MS = 200, /* the end of a turn */
     NAP_NS = 5000000,
-    ETHERNET_MSS = 1448,
+    ETHERNET_MSS = 1460,
     DELAYS_MAX = 1 << 20,
 };
 

@@ -94,7 +94,7 @@ static int listen_on(int port)
     int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || listen(fd, 1024) < 0)
+    if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || listen(fd, CLIENTS_MAX) < 0)
         die(BENCH_FAILED, "port %d: %s", port, strerror(errno));
     return fd;
 }

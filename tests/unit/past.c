@@ -104,10 +104,15 @@ static void in_front(void)
     find(2 * SECOND, 0, &p);
     ok(p.lead_in == 0 && front_is(&p, 24, 9, 9, 9 * 500), "the keyframe is the first: nine again");
     empty();
-    fragments(8, 10, 1, 3000);
-    find(2 * SECOND, 0, &p);
-    ok(p.samples == 70 && front_is(&p, 24, 9, 1, 3000), "ten pictures a fragment: one of them");
-    ok(front_is(&p, 75, 9, 1, 3000) && front_is(&p, 24, 11, 2, 6000), "two for eleven pictures");
+    for (size_t size = 1000; size <= 9000; size += 1000)
+        fragments(1, 10, size == 1000 ? 1 : 3, size);
+    find(2 * SECOND, 9, &p);
+    ok(p.key == 2 && p.samples == 70 && p.lead_in == 0 && front_is(&p, 24, 9, 1, 3000),
+       "ten pictures a fragment: one of them");
+    ok(front_is(&p, 24, 11, 2, 3000 + 4000), "two for eleven pictures");
+    ok(front_is(&p, 91, 9, 3, 3000 + 4000 + 5000), "three where 91 are wanted and 70 there");
+    ok(front_is(&p, 24, 71, 8, 3000 * 2 + 4000 + 5000 + 6000 + 7000 + 8000 + 9000),
+       "and round again");
     empty();
     fragments(4, 1, 1, 700);
     find(SECOND / 10, 0, &p);
