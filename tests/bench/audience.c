@@ -47,7 +47,7 @@ enum {
     READ_MAX = 256 << 10,
     TICK_MS = 50,
     SILENCE_MS = 200, /* the end of a turn */
-    NAP_NS = 5000000,
+    NAP_NS = 5000000, /* after reading */
     ETHERNET_MSS = 1460,
     DELAYS_MAX = 1 << 20,
 };
