@@ -83,9 +83,10 @@ static int tell_other(pid_t other)
 {
     char why[PATH_MAX + 64], path[PATH_MAX];
     snprintf(why, sizeof why, "it runs already, as process %d", (int)other);
-    if (instance_conf(app.tree.dir, path) < 0)
+    int same = instance_conf_is(app.tree.dir, conffile_path(app.conf), path);
+    if (same < 0)
         fail(EXIT_AGAIN, app.tree.dir, why);
-    if (strcmp(path, conffile_path(app.conf)) != 0) {
+    if (!same) {
         snprintf(why, sizeof why, "it runs already, as process %d, with %.*s", (int)other,
                  PATH_MAX - 1, path);
         fail(EXIT_AGAIN, app.tree.dir, why);
@@ -156,7 +157,7 @@ static void find_running_conf(void)
     find_run();
     if (!instance_running(app.tree.dir) || instance_conf(app.tree.dir, path) < 0)
         return;
-    if (app.conf && strcmp(path, conffile_path(app.conf)) != 0) {
+    if (app.conf && instance_conf_is(app.tree.dir, conffile_path(app.conf), path) == 0) {
         snprintf(why, sizeof why, "the appliance that runs here is %s's", path);
         fail(EXIT_AGAIN, app.conf, why);
     }

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 /* The inherited descriptor stays clear of those that a supervisor gives its services. */
-enum { INHERITED_FD_MIN = 10, LOCK_MODE = 0644, LOOK_MS = 20 };
+enum { INHERITED_FD_MIN = 10, LOCK_MODE = 0644, LOOK_MS = 20, CONF_WAIT_MS = 500 };
 
 static int open_lock(const char *run, int flags)
 {
@@ -22,12 +22,12 @@ static int open_lock(const char *run, int flags)
     return open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, LOCK_MODE);
 }
 
+/* The text's NUL says where it ends, so that whoever reads meanwhile finds the one before or this
+ * one, and never an empty one between them. */
 static int write_conf(int fd, const char *conf)
 {
-    size_t n = strlen(conf);
-    if (ftruncate(fd, 0) < 0)
-        return -1;
-    return pwrite(fd, conf, n, 0) == (ssize_t)n ? 0 : -1;
+    size_t n = strlen(conf) + 1;
+    return pwrite(fd, conf, n, 0) == (ssize_t)n ? ftruncate(fd, (off_t)n) : -1;
 }
 
 int instance_conf(const char *run, char *path)
@@ -38,6 +38,20 @@ int instance_conf(const char *run, char *path)
         close(fd);
     path[n > 0 ? n : 0] = 0;
     return n < 0 ? -1 : 0;
+}
+
+int instance_conf_is(const char *run, const char *conf, char *path)
+{
+    const struct timespec little = {.tv_nsec = LOOK_MS * 1000000};
+    for (int tries = CONF_WAIT_MS / LOOK_MS;; tries--) {
+        if (instance_conf(run, path) < 0)
+            return -1;
+        if (strcmp(path, conf) == 0)
+            return 1;
+        if (tries == 0)
+            return 0;
+        nanosleep(&little, NULL);
+    }
 }
 
 int instance_take(const char *run, const char *conf, pid_t *other)
@@ -54,7 +68,7 @@ int instance_take(const char *run, const char *conf, pid_t *other)
         return -1;
     }
     int inherited = fcntl(fd, F_DUPFD, INHERITED_FD_MIN);
-    if (inherited < 0)
+    if (inherited < 0 || write_conf(fd, conf) < 0)
         return -1;
     for (int tries = INSTANCE_WAIT_MS / LOOK_MS; flock(inherited, LOCK_EX | LOCK_NB) < 0; tries--) {
         if (tries == 0) {
@@ -63,7 +77,7 @@ int instance_take(const char *run, const char *conf, pid_t *other)
         }
         nanosleep(&little, NULL);
     }
-    return write_conf(fd, conf);
+    return 0;
 }
 
 pid_t instance_running(const char *run)

@@ -387,14 +387,27 @@ def unreadable():
 
 
 def together():
-    """Two that start at once: one runs, the other has told it to read the file again."""
+    """Two that start at once: one runs, the other has told it to read the file again, or, where it
+    has another file, says whose it is."""
     a = Appliance(CAMERA)
     a.stop()
-    for n in range(5):
-        both = [subprocess.Popen([FMP4STREAMER, "-c", a.conf], env=a.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-                for _ in range(2)]
-        ok(wait_for(lambda: sum(p.poll() is not None for p in both) == 1, 10) and [p.poll() for p in both].count(0) == 1,
-           f"{n + 1}: one is told, and ends with 0: {[p.poll() for p in both]}")
+    other = os.path.join(a.dir, "with-another-and-a-longer-name.conf")
+    shutil.copy(a.conf, other)
+    for n in range(10):
+        confs = [a.conf, a.conf if n % 2 else other]
+        both = []
+        for conf in confs:
+            with open(conf + ".said", "wb") as said:
+                both.append(subprocess.Popen([FMP4STREAMER, "-c", conf], env=a.env, stdout=subprocess.PIPE, stderr=said))
+        wait_for(lambda: sum(p.poll() is not None for p in both) == 1, 10)
+        codes = [p.poll() for p in both]
+        if n % 2:
+            ok(sorted(codes, key=str) == [0, None], f"{n + 1}: one is told, and ends with 0: {codes}")
+        else:
+            with open(confs[codes.index(None) ^ 1] + ".said", encoding="utf-8") as f:
+                said = f.read()
+            ok(sorted(codes, key=str) == [111, None] and said.endswith(f", with {confs[codes.index(None)]}\n"),
+               f"{n + 1}: one with another file is told whose it is: {codes} {said.strip()}")
         a.request("/status.json")[0].close()
         for p in both:
             p.terminate()

@@ -63,7 +63,8 @@ def options():
         done = subprocess.run([FANOUT, "-l", f"127.0.0.1:{free_port()}", *args], input=b"", capture_output=True, timeout=20 * SLOW)
         return done.returncode, done.stderr.decode()
     more = [f"127.0.0.1:{free_port()}" for _ in range(LIMITS["LIMIT_LISTENERS"])]
-    ok(run(*[arg for at in more[1:] for arg in ("-l", at)])[0] == 0, f"{len(more)} addresses")
+    code, said = run(*[arg for at in more[1:] for arg in ("-l", at)])
+    ok(code == 0, f"{len(more)} addresses: {said.strip()}")
     code, said = run(*[arg for at in more for arg in ("-l", at)])
     ok(code == 100 and "too many addresses" in said and said.count("\n") == 1, f"one more: {said.strip()}")
     www = ["-w", TEMP] * LIMITS["LIMIT_WWW"]

@@ -1,6 +1,7 @@
 """What the tests of fanout share: a server with a camera behind it, HTTP by hand, MP4 boxes, TAP from threads."""
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -17,9 +18,12 @@ WWW = os.path.join(ROOT, "service/www")
 TESTCARD, H264FMP4, FANOUT = (os.path.join(BUILD, tool) for tool in ("testcard", "h264fmp4", "fanout"))
 SLOW = float(os.environ.get("SLOW", "1"))  # how much longer everything may take: valgrind, sanitizers
 
+PORT_MIN = 10000
+
 lock = threading.Lock()
 done = failed = 0
 running = []
+given = set()  # ports
 
 
 def ok(good, what):
@@ -57,8 +61,19 @@ def finish():
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
+    """One that no other call here gets, and that the tests beside this one do not get for their connections."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
+        local = int(f.read().split()[0])
+    while True:
+        try:
+            port = random.SystemRandom().randrange(PORT_MIN, local) if local > 2 * PORT_MIN else 0
+            with socket.create_server(("127.0.0.1", port)) as s:
+                port = s.getsockname()[1]
+        except OSError:
+            continue
+        if port not in given:
+            given.add(port)
+            return port
 
 
 def wait_for(what, seconds=5):
