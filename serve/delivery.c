@@ -48,18 +48,37 @@ static int64_t round_trip(const struct conn *c)
     return info.tcpi_min_rtt < DELIVERY_JOIN_MAX_US ? info.tcpi_min_rtt : 0; /* no sample yet */
 }
 
-/* All up to the mark has come, of which a moment ago a part had not. Where on the timeline that
- * began is known of the marks, and in between about so. Where all comes late a clock stood for it
- * once. */
-static void came_late(struct conn *c, int64_t now, int64_t age)
+/* Up to where on the timeline a viewer has seen that has so much of the body: in whole blocks, what
+ * was sent of which is known of the marks, and in between about so. */
+static uint64_t seen(const struct conn *c, uint64_t had)
 {
     uint64_t bytes = c->mark - c->before, ticks = c->mark_tick - c->before_tick;
-    uint64_t had = c->had > c->before ? c->had - c->before : 0;
-    if (age <= c->late + DELIVERY_LATER_US)
+    uint64_t whole = lead_resumes_late(&c->elastic) ? had : had - had % ELASTIC_PAD_BYTES;
+    return whole > c->before ? c->before_tick + ticks * (whole - c->before) / bytes
+                             : c->before_seen;
+}
+
+/* Something has arrived that was not there a moment ago, and of which a clock may have stood. Where
+ * all comes late it stood for it once; but not where nothing came for a while, and then all. */
+static void came_late(struct conn *c, int64_t now, int64_t age)
+{
+    if (now - c->had_at < DELIVERY_PAUSE_US + c->elastic.frame &&
+        age <= c->late + DELIVERY_LATER_US)
         return;
-    c->late = age;
-    if (c->before_tick && bytes)
-        elastic_late(&c->elastic, now, round_trip(c), c->before_tick + ticks * had / bytes);
+    c->late = age > c->late ? age : c->late;
+    if (c->before_tick && c->mark > c->before)
+        elastic_late(&c->elastic, now, round_trip(c), seen(c, c->had));
+}
+
+/* So much of the body has arrived. */
+static void note_progress(struct conn *c, int64_t now, int64_t age, uint64_t has)
+{
+    if (has == c->had)
+        return;
+    if (!c->stalled && now - c->looked < DELIVERY_LOOKED_US)
+        came_late(c, now, age);
+    c->had = has;
+    c->had_at = now;
 }
 
 /* What has come as late as this is no stall when it does so again. */
@@ -86,8 +105,8 @@ int64_t delivery_of_live(struct conn *c, int64_t now)
     if (has < c->mark) {
         if (!c->stalled && age > stall)
             c->stalled = on_its_way(c, age);
+        note_progress(c, now, age, has);
         c->looked = now;
-        c->had = has;
         return now + (c->stalled ? DELIVERY_STALLED_LOOK_US : DELIVERY_LATE_LOOK_US);
     }
     int late = now - c->looked < DELIVERY_LOOKED_US;
@@ -97,15 +116,19 @@ int64_t delivery_of_live(struct conn *c, int64_t now)
     learn_lag(c, late ? age : 0);
     if (c->stalled)
         elastic_delivered(&c->elastic, &c->camera->ring, now, c->stalled);
-    else if (late)
-        came_late(c, now, age);
+    else
+        note_progress(c, now, age, has);
     if (!late)
         c->late = 0;
     c->before_tick = c->stalled ? 0 : c->mark_tick;
+    c->before_seen = c->mark_seen;
     c->before = c->mark;
     c->mark_tick = c->elastic.tfdt;
+    c->mark_seen = c->mark_tick - lead_ticks(&c->elastic, c->elastic.behind);
     c->stalled = 0;
     set_mark(c, c->body, now);
+    c->had = has;
+    c->had_at = now;
     return now;
 }
 

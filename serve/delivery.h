@@ -15,6 +15,7 @@ enum {
     DELIVERY_LATE_LOOK_US = 10000, /* what was not there is looked for so often, */
     DELIVERY_STALLED_LOOK_US = 20000, /* and in a stall */
     DELIVERY_LOOKED_US = 50000, /* what was not there at a look so long ago, and is, has come now */
+    DELIVERY_PAUSE_US = 100000, /* nothing for so long and a frame more: a clock may stand */
     DELIVERY_LATER_US = 30000,  /* later than the one before it, which was late: late again */
     DELIVERY_LOOK_US = 3000,    /* whether what is waited for has arrived is looked at so often */
     DELIVERY_JOIN_MAX_US = 3000000, /* and for so long */

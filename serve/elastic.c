@@ -13,12 +13,6 @@ void elastic_init(struct elastic *e, int64_t now, int runs, int dries)
     e->at = now;
 }
 
-/* Until there are enough, that would be long. */
-static int resumes_late(const struct elastic *e)
-{
-    return e->dries && (ELASTIC_RESUME - 1) * e->frame > ELASTIC_RESUME_WAIT;
-}
-
 /* How often a keyframe must be there once more, with so many samples from it on; 0: too much. */
 static unsigned repeats(const struct ring_frag *key, unsigned samples)
 {
@@ -65,6 +59,7 @@ static void set_target(struct elastic *e, int64_t frame)
                          : within(ELASTIC_TARGET, frames, ELASTIC_TARGET_MAX);
     if (e->runs)
         e->target -= ELASTIC_BEGINS;
+    e->target += e->margin;
 }
 
 /* 1: there is such a past, and that is what is sent. */
@@ -136,7 +131,7 @@ static void look_back(struct elastic *e, const struct ring *r)
             continue;
         e->next = i;
         e->mode = ELASTIC_BURST;
-        e->left = resumes_late(e) ? repeats(&f, samples) : 0;
+        e->left = lead_resumes_late(e) ? repeats(&f, samples) : 0;
         if (e->left || samples >= ELASTIC_RESUME_SURE)
             return;
     }
@@ -250,8 +245,9 @@ static enum elastic_do live(struct elastic *e, const struct ring *r, struct elas
     }
     int64_t duration = lead_us(e, f->duration);
     lead_open_hole(e);
+    e->margin -= e->margin * duration / (ELASTIC_MARGIN_FADE * (int64_t)1000000);
     set_target(e, duration / f->samples);
-    if (lead_is_silence(e, duration) && resumes_late(e)) {
+    if (lead_is_silence(e, duration) && lead_resumes_late(e)) {
         restart(e, r);
         return ELASTIC_WAIT;
     }
@@ -356,7 +352,7 @@ static enum elastic_do hold(struct elastic *e, const struct ring *r, int64_t now
         e->pad = --e->left == 0;
         return send(e, r, e->next, ELASTIC_SQUEEZED, step);
     }
-    if (now >= e->hold && resumes_late(e) && now < e->hold + 2 * e->frame &&
+    if (now >= e->hold && lead_resumes_late(e) && now < e->hold + 2 * e->frame &&
         age_of_newest(e, r) > e->frame / ELASTIC_FRESH_PART) {
         *due = e->hold + 2 * e->frame;
         return ELASTIC_WAIT;

@@ -50,8 +50,13 @@ enum {
     ELASTIC_TARGET_PART = 3,
     ELASTIC_TARGET_LEAST = 100000,
     ELASTIC_TARGET_MAX = 1000000,
-    ELASTIC_BEGINS = 100000, /* a clock that runs begins this long after the request, or later */
-    ELASTIC_SLACK = 50000,   /* this far off it nothing is done */
+    /* More of it for who is sent things late: so much each time a clock may have stopped for that,
+     */
+    ELASTIC_MARGIN_STEP = 40000,
+    ELASTIC_MARGIN = 120000,  /* at most, */
+    ELASTIC_MARGIN_FADE = 60, /* and all but a third of it is gone in so many seconds */
+    ELASTIC_BEGINS = 100000,  /* a clock that runs begins this long after the request, or later */
+    ELASTIC_SLACK = 50000,    /* this far off it nothing is done */
     /* Joining. Chromium's demuxer takes two seconds of media, and play begins when 48 KiB more
      * than it took have come; what it plays is known after some packets. Firefox begins when it has
      * a second's worth of bytes left. */
@@ -76,6 +81,8 @@ enum {
     ELASTIC_RUN_DRY_AGAIN = 120000, /* the same after a stall */
     ELASTIC_SQUEEZED = 1000,        /* a fragment that only has to be decoded */
     ELASTIC_RESUME = 7,             /* frames a browser waits for, at most, before it goes on */
+    ELASTIC_STOPS_WITH = 2,         /* and what it has yet when it stops, */
+    ELASTIC_RESUMES_WITH = 10,      /* or when it has gone on */
     ELASTIC_RESUME_SURE = 14,       /* and with so many at once it does at once */
     /* That is when the first have come; the others take some round trips more, and until then the
      * first must last. */
@@ -130,6 +137,7 @@ struct elastic {
     int64_t woken;     /* BURST, LIVE: when it began to wake a clock that had stopped, or 0, */
     uint64_t begun;    /* ticks: where that was on the timeline, */
     unsigned wakers;   /* and how many fragments are to go for it */
+    int64_t margin;    /* of the target, for what is late now and then */
     int64_t frame;     /* duration of a picture, 1 at least */
     int64_t behind;    /* LIVE: media behind the last whole block, */
     uint32_t bytes;    /* and how many bytes that is */
@@ -174,9 +182,10 @@ void elastic_knocked(struct elastic *e, int64_t sent);
  * later than was thought. */
 void elastic_awake(struct elastic *e, int64_t now, int64_t sent);
 
-/* In ELASTIC_LIVE: what lies behind `tick` on the timeline has been acknowledged now, and had not
- * arrived before; trip: round trip, us. A clock that stops may have done so meanwhile. */
-void elastic_late(struct elastic *e, int64_t now, int64_t trip, uint64_t tick);
+/* In ELASTIC_LIVE: what lies behind `seen` on the timeline has been acknowledged now, and could not
+ * be seen before, as it had not arrived, or not the whole of its block; trip: round trip, us. A
+ * clock that stops may have done so meanwhile. */
+void elastic_late(struct elastic *e, int64_t now, int64_t trip, uint64_t seen);
 
 /* The network had stalled, and nothing was asked for; now it has delivered the last `media` us that
  * were sent. r: as in elastic_next(), of this viewer's camera. */

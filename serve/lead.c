@@ -49,7 +49,20 @@ void elastic_awake(struct elastic *e, int64_t now, int64_t sent)
     e->woken = 0;
 }
 
-void elastic_late(struct elastic *e, int64_t now, int64_t trip, uint64_t tick)
+void elastic_late(struct elastic *e, int64_t now, int64_t trip, uint64_t seen)
 {
-    stood_at(e, tick, now - trip, now);
+    int64_t has = lead_us(e, e->tfdt - seen) + ELASTIC_STOPS_WITH * e->frame;
+    int64_t resumes_with = ELASTIC_RESUMES_WITH * e->frame;
+    if (lead_resumes_late(e)) {
+        stood_at(e, seen, now - trip, now);
+        return;
+    }
+    lead_pass_time(e, now);
+    if (!e->dries || e->lead + trip / 2 > has)
+        return;
+    e->lead = e->most = (has > resumes_with ? has : resumes_with) + trip / 2;
+    e->margin += ELASTIC_MARGIN_STEP;
+    if (e->margin > ELASTIC_MARGIN)
+        e->margin = ELASTIC_MARGIN;
+    e->pad = 1;
 }

@@ -15,6 +15,12 @@ static inline uint64_t lead_ticks(const struct elastic *e, int64_t us)
     return ((uint64_t)us * e->timescale + 500000) / 1000000;
 }
 
+/* Of few pictures a second: a clock that stopped would wait long for those that it wants. */
+static inline int lead_resumes_late(const struct elastic *e)
+{
+    return e->dries && (ELASTIC_RESUME - 1) * e->frame > ELASTIC_RESUME_WAIT;
+}
+
 /* It is `now`. A clock that stops at the end of its media cannot fall behind it. */
 void lead_pass_time(struct elastic *e, int64_t now);
 

@@ -159,7 +159,8 @@ static int64_t target(void)
 static int on_target(void)
 {
     return e.mode == ELASTIC_LIVE && e.most >= target() - ELASTIC_SLACK - SECOND / rate &&
-           e.most <= target() + ELASTIC_SLACK + SECOND / rate && e.lead >= 0 && e.lead <= e.most;
+           e.most <= target() + e.margin + ELASTIC_SLACK + SECOND / rate && e.lead >= 0 &&
+           e.lead <= e.most;
 }
 
 #endif
