@@ -17,6 +17,7 @@ static void set_mark(struct conn *c, uint64_t body, int64_t now)
 void delivery_begin(struct conn *c, int64_t now)
 {
     c->joined = JOINING;
+    c->blocks = c->tick = 0;
     c->stalled = c->lag = c->waking = c->looked = c->late = 0;
     c->before = 0;
     c->full = 0;
@@ -31,6 +32,12 @@ static uint64_t acknowledged(const struct conn *c)
     if (ioctl(c->fd, SIOCOUTQ, &outstanding) < 0)
         return c->body;
     return c->body > (unsigned)outstanding ? c->body - (unsigned)outstanding : 0;
+}
+
+/* So much of the body there will be when these bytes of it are seen. */
+static uint64_t whole_blocks(uint64_t body)
+{
+    return (body + ELASTIC_PAD_BYTES - 1) / ELASTIC_PAD_BYTES * ELASTIC_PAD_BYTES;
 }
 
 static int has_arrived(const struct conn *c)
@@ -48,14 +55,29 @@ static int64_t round_trip(const struct conn *c)
     return info.tcpi_min_rtt < DELIVERY_JOIN_MAX_US ? info.tcpi_min_rtt : 0; /* no sample yet */
 }
 
-/* Up to where on the timeline a viewer has seen that has so much of the body: in whole blocks, what
- * was sent of which is known of the marks, and in between about so. */
+/* A fragment that goes on in the next block does not count. */
+void delivery_sent(struct conn *c)
+{
+    uint64_t whole = c->body / ELASTIC_PAD_BYTES;
+    if (c->blocks + DELIVERY_BLOCKS < whole)
+        c->blocks = whole - DELIVERY_BLOCKS;
+    while (c->blocks < whole) {
+        int ends = ++c->blocks * ELASTIC_PAD_BYTES == c->body;
+        c->block_tick[c->blocks % DELIVERY_BLOCKS] = ends ? c->elastic.tfdt : c->tick;
+    }
+    c->tick = c->elastic.tfdt;
+}
+
+/* Up to where on the timeline a viewer has seen that has so much of the body. Of many bits a second
+ * blocks are short, and it is as good to know that of the marks, and in between about so. */
 static uint64_t seen(const struct conn *c, uint64_t had)
 {
     uint64_t bytes = c->mark - c->before, ticks = c->mark_tick - c->before_tick;
-    uint64_t whole = lead_resumes_late(&c->elastic) ? had : had - had % ELASTIC_PAD_BYTES;
-    return whole > c->before ? c->before_tick + ticks * (whole - c->before) / bytes
-                             : c->before_seen;
+    uint64_t whole = had / ELASTIC_PAD_BYTES;
+    if (!lead_resumes_late(&c->elastic) && whole + DELIVERY_BLOCKS > c->blocks)
+        return c->block_tick[whole % DELIVERY_BLOCKS];
+    return had > c->before && bytes ? c->before_tick + ticks * (had - c->before) / bytes
+                                    : c->before_tick;
 }
 
 /* Something has arrived that was not there a moment ago, and of which a clock may have stood. Where
@@ -66,7 +88,7 @@ static void came_late(struct conn *c, int64_t now, int64_t age)
         age <= c->late + DELIVERY_LATER_US)
         return;
     c->late = age > c->late ? age : c->late;
-    if (c->before_tick && c->mark > c->before)
+    if (c->before_tick)
         elastic_late(&c->elastic, now, round_trip(c), seen(c, c->had));
 }
 
@@ -79,6 +101,13 @@ static void note_progress(struct conn *c, int64_t now, int64_t age, uint64_t has
         came_late(c, now, age);
     c->had = has;
     c->had_at = now;
+}
+
+/* A clock that stands goes on with what has come. Returns when to look again. */
+static int64_t look_at_clock(struct conn *c, int64_t now, uint64_t has)
+{
+    elastic_seen(&c->elastic, now, round_trip(c), seen(c, has));
+    return c->elastic.stands ? now + DELIVERY_LATE_LOOK_US : now;
 }
 
 /* What has come as late as this is no stall when it does so again. */
@@ -100,12 +129,14 @@ int64_t delivery_of_live(struct conn *c, int64_t now)
 {
     int64_t age = now - c->mark_at, stall = DELIVERY_MARK_US + DELIVERY_STALL_US + c->lag;
     if (!c->stalled && age < DELIVERY_MARK_US)
-        return now;
+        return c->elastic.stands ? look_at_clock(c, now, acknowledged(c)) : now;
     uint64_t has = acknowledged(c);
     if (has < c->mark) {
         if (!c->stalled && age > stall)
             c->stalled = on_its_way(c, age);
         note_progress(c, now, age, has);
+        if (c->elastic.stands)
+            look_at_clock(c, now, has);
         c->looked = now;
         return now + (c->stalled ? DELIVERY_STALLED_LOOK_US : DELIVERY_LATE_LOOK_US);
     }
@@ -121,15 +152,13 @@ int64_t delivery_of_live(struct conn *c, int64_t now)
     if (!late)
         c->late = 0;
     c->before_tick = c->stalled ? 0 : c->mark_tick;
-    c->before_seen = c->mark_seen;
     c->before = c->mark;
     c->mark_tick = c->elastic.tfdt;
-    c->mark_seen = c->mark_tick - lead_ticks(&c->elastic, c->elastic.behind);
     c->stalled = 0;
     set_mark(c, c->body, now);
     c->had = has;
     c->had_at = now;
-    return now;
+    return c->elastic.stands ? look_at_clock(c, now, has) : now;
 }
 
 int64_t delivery_of_history(struct conn *c, int64_t now)
@@ -176,7 +205,7 @@ int64_t delivery_of_burst(struct conn *c, int64_t now)
         c->waking = e->woken;
         c->looked = now;
         c->before_tick = c->mark_tick = 0;
-        set_mark(c, c->body, now);
+        set_mark(c, whole_blocks(c->body), now);
     }
     if (!has_arrived(c)) {
         c->looked = now;

@@ -17,6 +17,7 @@ enum {
     DELIVERY_LOOKED_US = 50000, /* what was not there at a look so long ago, and is, has come now */
     DELIVERY_PAUSE_US = 100000, /* nothing for so long and a frame more: a clock may stand */
     DELIVERY_LATER_US = 30000,  /* later than the one before it, which was late: late again */
+    DELIVERY_BLOCKS = 16,       /* of which it is known where on the timeline they end */
     DELIVERY_LOOK_US = 3000,    /* whether what is waited for has arrived is looked at so often */
     DELIVERY_JOIN_MAX_US = 3000000, /* and for so long */
 };
@@ -25,6 +26,10 @@ enum {
 
 /* It joins: nothing has been sent. */
 void delivery_begin(struct conn *c, int64_t now);
+
+/* What was pending is on its way, and the body's length and the timeline are as they are behind it.
+ */
+void delivery_sent(struct conn *c);
 
 /* The history is on its way; paddings follow it, for which play waits, and nothing else until it
  * has come. Returns when to look again: now when there is nothing more to wait for. */

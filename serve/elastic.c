@@ -108,6 +108,7 @@ static void begin_burst(struct elastic *e, const struct ring *r, int64_t at_leas
     int64_t key = ring_last_key(r);
     lead_open_hole(e);
     e->left = 0;
+    e->stands = 0;
     if (key > (int64_t)e->next)
         e->next = (uint64_t)key;
     e->until = ring_head(r);
@@ -254,7 +255,11 @@ static enum elastic_do live(struct elastic *e, const struct ring *r, struct elas
     lead_end_silence(e, 1, duration);
     pad_some(e, f, duration);
     e->next++;
-    return send_found(e, steer(e, duration), step);
+    uint64_t before = e->tfdt, enough = lead_resumes_at(e);
+    enum elastic_do what = send_found(e, steer(e, duration), step);
+    if (before < enough && e->tfdt >= enough)
+        e->pad = 1;
+    return what;
 }
 
 /* What came may be too few frames for a clock to go on: the keyframe again makes them enough. */
@@ -277,6 +282,7 @@ void elastic_delivered(struct elastic *e, const struct ring *r, int64_t now, int
     if (!e->dries || e->lead >= media)
         return;
     e->lead = e->most = media;
+    e->stands = 0;
     if (e->mode == ELASTIC_LIVE) {
         e->mode = ELASTIC_HOLD;
         e->hold = now + media + ELASTIC_RUN_DRY_AGAIN;

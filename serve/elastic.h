@@ -81,8 +81,8 @@ enum {
     ELASTIC_RUN_DRY_AGAIN = 120000, /* the same after a stall */
     ELASTIC_SQUEEZED = 1000,        /* a fragment that only has to be decoded */
     ELASTIC_RESUME = 7,             /* frames a browser waits for, at most, before it goes on */
-    ELASTIC_STOPS_WITH = 2,         /* and what it has yet when it stops, */
-    ELASTIC_RESUMES_WITH = 10,      /* or when it has gone on */
+    ELASTIC_STOPS_WITH = 2,         /* and what it sees in front of it when it stops, */
+    ELASTIC_RESUMES_WITH = 10,      /* or goes on: some of that is in the decoder yet */
     ELASTIC_RESUME_SURE = 14,       /* and with so many at once it does at once */
     /* That is when the first have come; the others take some round trips more, and until then the
      * first must last. */
@@ -137,6 +137,7 @@ struct elastic {
     int64_t woken;     /* BURST, LIVE: when it began to wake a clock that had stopped, or 0, */
     uint64_t begun;    /* ticks: where that was on the timeline, */
     unsigned wakers;   /* and how many fragments are to go for it */
+    uint64_t stands;   /* LIVE: ticks: where a clock stands for what was late, or 0 */
     int64_t margin;    /* of the target, for what is late now and then */
     int64_t frame;     /* duration of a picture, 1 at least */
     int64_t behind;    /* LIVE: media behind the last whole block, */
@@ -182,10 +183,13 @@ void elastic_knocked(struct elastic *e, int64_t sent);
  * later than was thought. */
 void elastic_awake(struct elastic *e, int64_t now, int64_t sent);
 
-/* In ELASTIC_LIVE: what lies behind `seen` on the timeline has been acknowledged now, and could not
- * be seen before, as it had not arrived, or not the whole of its block; trip: round trip, us. A
- * clock that stops may have done so meanwhile. */
+/* In ELASTIC_LIVE: until now nothing behind `seen` on the timeline could be seen, as it had not
+ * arrived, or not the whole of its block; trip: round trip, us. A clock that stops may have done so
+ * meanwhile: then e->stands. */
 void elastic_late(struct elastic *e, int64_t now, int64_t trip, uint64_t seen);
+
+/* And when it sees so much it may go on. */
+void elastic_seen(struct elastic *e, int64_t now, int64_t trip, uint64_t seen);
 
 /* The network had stalled, and nothing was asked for; now it has delivered the last `media` us that
  * were sent. r: as in elastic_next(), of this viewer's camera. */

@@ -49,20 +49,33 @@ void elastic_awake(struct elastic *e, int64_t now, int64_t sent)
     e->woken = 0;
 }
 
+uint64_t lead_resumes_at(const struct elastic *e)
+{
+    return e->stands ? e->stands + lead_ticks(e, ELASTIC_RESUMES_WITH * e->frame) : 0;
+}
+
 void elastic_late(struct elastic *e, int64_t now, int64_t trip, uint64_t seen)
 {
-    int64_t has = lead_us(e, e->tfdt - seen) + ELASTIC_STOPS_WITH * e->frame;
-    int64_t resumes_with = ELASTIC_RESUMES_WITH * e->frame;
     if (lead_resumes_late(e)) {
         stood_at(e, seen, now - trip, now);
         return;
     }
+    int64_t had = lead_us(e, e->tfdt - seen) + ELASTIC_STOPS_WITH * e->frame;
     lead_pass_time(e, now);
-    if (!e->dries || e->lead + trip / 2 > has)
+    if (!e->dries || e->stands || e->lead + trip / 2 > had)
         return;
-    e->lead = e->most = (has > resumes_with ? has : resumes_with) + trip / 2;
+    e->stands = seen - lead_ticks(e, ELASTIC_STOPS_WITH * e->frame);
     e->margin += ELASTIC_MARGIN_STEP;
     if (e->margin > ELASTIC_MARGIN)
         e->margin = ELASTIC_MARGIN;
     e->pad = 1;
+}
+
+void elastic_seen(struct elastic *e, int64_t now, int64_t trip, uint64_t seen)
+{
+    if (!e->stands || seen < lead_resumes_at(e))
+        return;
+    lead_pass_time(e, now);
+    e->lead = e->most = lead_us(e, e->tfdt - e->stands) - trip / 2;
+    e->stands = 0;
 }

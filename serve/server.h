@@ -12,6 +12,7 @@
 #include "serve/bend.h"
 #include "serve/camera.h"
 #include "serve/counts.h"
+#include "serve/delivery.h"
 #include "serve/elastic.h"
 #include "serve/hls.h"
 #include "serve/http.h"
@@ -59,14 +60,16 @@ struct conn {
     enum joined joined; /* VIEW_STREAM: how far its beginning has come; its paddings, too */
     uint64_t mark;      /* VIEW_STREAM: bytes of the body that are to arrive, */
     int64_t mark_at;    /* since when they are, */
-    uint64_t mark_tick; /* where the timeline was then, or 0, */
-    uint64_t mark_seen; /* and where at the end of the last whole block; */
+    uint64_t mark_tick; /* and where the timeline was then, or 0; */
     uint64_t before;    /* the same of the mark before, all of which had arrived then */
     uint64_t before_tick;
-    uint64_t before_seen;
-    int64_t looked;  /* when it was last found not to have arrived, */
-    uint64_t had;    /* but for so much, */
-    int64_t had_at;  /* since when */
+    int64_t looked; /* when it was last found not to have arrived, */
+    uint64_t had;   /* but for so much, */
+    int64_t had_at; /* since when */
+    uint64_t
+        blocks; /* whole ones of the body; where the timeline was at the end of the last ones: */
+    uint64_t block_tick[DELIVERY_BLOCKS];
+    uint64_t tick;   /* and after the last fragment */
     int full;        /* the socket was, since the mark */
     int64_t late;    /* us the mark before took, at most, as long as all of them are late */
     int64_t stalled; /* us of media the network had not delivered when it stalled, or 0 */

@@ -204,6 +204,7 @@ static uint32_t pad_length(uint64_t body)
 static int next_elastic(struct server *s, struct conn *c, int64_t now, int64_t *due)
 {
     uint32_t jumps = c->elastic.jumps;
+    delivery_sent(c);
     int64_t look = delivery_of_history(c, now);
     if (c->joined == SENT && now >= c->elastic.hold) {
         *due = look;

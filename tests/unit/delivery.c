@@ -71,6 +71,7 @@ static void picture_time(int held)
     for (now = end; now<end + FRAME; now = look> now && look < end + FRAME ? look : end + FRAME) {
         arrived = held || delay ? arrived : c.body;
         c.elastic = e;
+        delivery_sent(&c);
         look = c.elastic.woken                  ? delivery_of_burst(&c, now)
                : c.elastic.mode == ELASTIC_LIVE ? delivery_of_live(&c, now)
                                                 : now;

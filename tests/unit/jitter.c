@@ -129,6 +129,7 @@ int getsockopt(int fd, int level, int what, void *restrict value, socklen_t *res
 static int64_t serve(void)
 {
     for (;;) {
+        delivery_sent(&c);
         int64_t due, look = delivery_of_history(&c, now);
         if (c.joined == SENT && now >= c.elastic.hold)
             return look;
