@@ -53,10 +53,11 @@ enum {
     /* More of it for who is sent things late: so much each time a clock may have stopped for that,
      */
     ELASTIC_MARGIN_STEP = 40000,
-    ELASTIC_MARGIN = 120000,  /* at most, */
-    ELASTIC_MARGIN_FADE = 60, /* and all but a third of it is gone in so many seconds */
-    ELASTIC_BEGINS = 100000,  /* a clock that runs begins this long after the request, or later */
-    ELASTIC_SLACK = 50000,    /* this far off it nothing is done */
+    ELASTIC_MARGIN_AGAIN = 20000000, /* and had not so long before, */
+    ELASTIC_MARGIN = 120000,         /* at most, */
+    ELASTIC_MARGIN_FADE = 60,        /* and all but a third of it is gone in so many seconds */
+    ELASTIC_BEGINS = 100000, /* a clock that runs begins this long after the request, or later */
+    ELASTIC_SLACK = 50000,   /* this far off it nothing is done */
     /* Joining. Chromium's demuxer takes two seconds of media, and play begins when 48 KiB more
      * than it took have come; what it plays is known after some packets. Firefox begins when it has
      * a second's worth of bytes left. */
@@ -138,6 +139,7 @@ struct elastic {
     uint64_t begun;    /* ticks: where that was on the timeline, */
     unsigned wakers;   /* and how many fragments are to go for it */
     uint64_t stands;   /* LIVE: ticks: where a clock stands for what was late, or 0 */
+    int64_t late;      /* when it last did, */
     int64_t margin;    /* of the target, for what is late now and then */
     int64_t frame;     /* duration of a picture, 1 at least */
     int64_t behind;    /* LIVE: media behind the last whole block, */

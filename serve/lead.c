@@ -65,10 +65,12 @@ void elastic_late(struct elastic *e, int64_t now, int64_t trip, uint64_t seen)
     if (!e->dries || e->stands || e->lead + trip / 2 > had)
         return;
     e->stands = seen - lead_ticks(e, ELASTIC_STOPS_WITH * e->frame);
-    e->margin += ELASTIC_MARGIN_STEP;
+    e->pad = 1;
+    if (e->late && now - e->late < ELASTIC_MARGIN_AGAIN)
+        e->margin += ELASTIC_MARGIN_STEP;
     if (e->margin > ELASTIC_MARGIN)
         e->margin = ELASTIC_MARGIN;
-    e->pad = 1;
+    e->late = now;
 }
 
 void elastic_seen(struct elastic *e, int64_t now, int64_t trip, uint64_t seen)
