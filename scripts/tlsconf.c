@@ -7,7 +7,7 @@
  * wait in the ring. The kernel doubles these numbers. Measured, the first carries 8 Mbit/s over a
  * round trip of 100 ms, 4 Mbit/s over one of 300 ms; the half of it does not. The second has no
  * distance to bridge. */
-enum { SEND_BUFFER = 131072, RECEIVE_BUFFER = 65536 };
+enum { SEND_BUFFER = 262144, RECEIVE_BUFFER = 65536 };
 
 /* A client that says nothing holds a descriptor for so long; fanout's limits do not see it yet. */
 enum { HANDSHAKE_S = 10 };

@@ -327,20 +327,21 @@ void conn_read(struct server *s, struct conn *c, enum auth_verdict verdict)
 /* The front end has said whose connection it is, or it is none. */
 static void read_proxy(struct server *s, struct conn *c)
 {
-    struct in6_addr from = in6addr_loopback;
+    struct proxy_ends ends = {.client = in6addr_loopback};
     ssize_t n = recv(c->fd, head, PROXY_MAX, MSG_PEEK | MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    int len = n > 0 ? proxy_parse(head, (size_t)n, &from) : PROXY_BAD;
+    int len = n > 0 ? proxy_parse(head, (size_t)n, &ends) : PROXY_BAD;
     if (len == PROXY_MORE && !c->peer_done)
         return;
-    unsigned over = len > 0 ? too_many_from(s, &from) : 0;
+    unsigned over = len > 0 ? too_many_from(s, &ends.client) : 0;
     if (len <= 0 || over > 1 || conn_consume(c, (size_t)len) < 0) {
         s->count.refused++;
         conn_close(s, c);
         return;
     }
-    c->addr = from;
+    c->addr = ends.client;
+    relay_set(&c->relay, s->diag, c->fd, &ends);
     c->state = CONN_HEAD;
     if (over) {
         s->count.refused++;

@@ -25,13 +25,28 @@ void delivery_begin(struct conn *c, int64_t now)
     set_mark(c, 0, now);
 }
 
+/* Of what a front end took: what its client does not have yet, as far as that is known. */
+static uint32_t relayed(struct conn *c)
+{
+    struct relay_left left;
+    if (c->relay.diag <= 0)
+        return 0;
+    if (relay_ask(&c->relay, &left) < 0) {
+        c->relay.diag = 0;
+        return 0;
+    }
+    c->trip = left.trip;
+    return left.bytes;
+}
+
 /* How much of the body has been acknowledged. Where that cannot be asked: all of it. */
-static uint64_t acknowledged(const struct conn *c)
+static uint64_t acknowledged(struct conn *c)
 {
     int outstanding = 0; /* more than the body while the answer's head is */
     if (ioctl(c->fd, SIOCOUTQ, &outstanding) < 0)
         return c->body;
-    return c->body > (unsigned)outstanding ? c->body - (unsigned)outstanding : 0;
+    uint64_t left = (uint64_t)outstanding + relayed(c);
+    return c->body > left ? c->body - left : 0;
 }
 
 /* So much of the body there will be when these bytes of it are seen. */
@@ -40,7 +55,7 @@ static uint64_t whole_blocks(uint64_t body)
     return (body + ELASTIC_PAD_BYTES - 1) / ELASTIC_PAD_BYTES * ELASTIC_PAD_BYTES;
 }
 
-static int has_arrived(const struct conn *c)
+static int has_arrived(struct conn *c)
 {
     return acknowledged(c) >= c->mark;
 }
@@ -50,9 +65,13 @@ static int64_t round_trip(const struct conn *c)
 {
     struct tcp_info info = {0};
     socklen_t size = sizeof info;
-    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
-        return 0;
-    return info.tcpi_min_rtt < DELIVERY_JOIN_MAX_US ? info.tcpi_min_rtt : 0; /* no sample yet */
+    int64_t trip = c->trip;
+    if (c->relay.diag <= 0) {
+        if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+            return 0;
+        trip = info.tcpi_min_rtt;
+    }
+    return trip < DELIVERY_JOIN_MAX_US ? trip : 0; /* no sample yet */
 }
 
 /* A fragment that goes on in the next block does not count. */
@@ -63,7 +82,7 @@ void delivery_sent(struct conn *c)
         c->blocks = whole - DELIVERY_BLOCKS;
     while (c->blocks < whole) {
         int ends = ++c->blocks * ELASTIC_PAD_BYTES == c->body;
-        c->block_tick[c->blocks % DELIVERY_BLOCKS] = ends ? c->elastic.tfdt : c->tick;
+        c->block_tick[c->blocks % DELIVERY_BLOCKS] = (uint32_t)(ends ? c->elastic.tfdt : c->tick);
     }
     c->tick = c->elastic.tfdt;
 }
@@ -73,9 +92,9 @@ void delivery_sent(struct conn *c)
 static uint64_t seen(const struct conn *c, uint64_t had)
 {
     uint64_t bytes = c->mark - c->before, ticks = c->mark_tick - c->before_tick;
-    uint64_t whole = had / ELASTIC_PAD_BYTES;
+    uint64_t whole = had / ELASTIC_PAD_BYTES, end = c->elastic.tfdt;
     if (!lead_resumes_late(&c->elastic) && whole + DELIVERY_BLOCKS > c->blocks)
-        return c->block_tick[whole % DELIVERY_BLOCKS];
+        return end - ((uint32_t)end - c->block_tick[whole % DELIVERY_BLOCKS]);
     return had > c->before && bytes ? c->before_tick + ticks * (had - c->before) / bytes
                                     : c->before_tick;
 }
@@ -182,7 +201,7 @@ int64_t delivery_of_history(struct conn *c, int64_t now)
     }
     c->joined = ARRIVED;
     set_mark(c, c->before ? c->before : c->body, now);
-    elastic_arrived(&c->elastic, now, round_trip(c), c->proxied);
+    elastic_arrived(&c->elastic, now, round_trip(c), c->proxied && c->relay.diag <= 0);
     return now;
 }
 

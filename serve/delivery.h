@@ -1,5 +1,6 @@
 /* What of a viewer's body the network has delivered. What the kernel took, up to its window, is on
- * its way as far as sending can tell; so it is asked how much has been acknowledged (SIOCOUTQ). */
+ * its way as far as sending can tell; so it is asked how much has been acknowledged (SIOCOUTQ), by
+ * a front end's client where there is one (relay.h). */
 #ifndef SERVE_DELIVERY_H
 #define SERVE_DELIVERY_H
 

@@ -132,6 +132,7 @@ static void set_up(const struct options *o, char **names)
         s->access = &access_log;
     }
     descriptors_keep();
+    s->diag = relay_open();
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (s->epoll < 0)
         fail(EXIT_AGAIN, "epoll_create1", strerror(errno));

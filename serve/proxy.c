@@ -27,31 +27,34 @@ static int address(int family, const char *text, struct in6_addr *out)
 }
 
 /* What follows the protocol's name: two addresses and two ports. */
-static int addresses(int family, const char *p, struct in6_addr *from)
+static int addresses(int family, const char *p, struct proxy_ends *ends)
 {
     char words[WORDS][WORD_MAX];
-    struct in6_addr client, server;
-    uint64_t port;
+    struct proxy_ends said;
+    uint64_t client_port, server_port;
     for (int i = 0; i < WORDS; i++)
         p = word(p, words[i]);
-    if (*p || p[-1] == ' ' || address(family, words[0], &client) < 0 ||
-        address(family, words[1], &server) < 0 || number_parse(words[2], 0, 65535, &port) < 0 ||
-        number_parse(words[3], 0, 65535, &port) < 0)
+    if (*p || p[-1] == ' ' || address(family, words[0], &said.client) < 0 ||
+        address(family, words[1], &said.server) < 0 ||
+        number_parse(words[2], 0, 65535, &client_port) < 0 ||
+        number_parse(words[3], 0, 65535, &server_port) < 0)
         return -1;
-    *from = client;
+    said.client_port = (uint16_t)client_port;
+    said.server_port = (uint16_t)server_port;
+    *ends = said;
     return 0;
 }
 
-static int read_line(const char *line, struct in6_addr *from)
+static int read_line(const char *line, struct proxy_ends *ends)
 {
     if (strncmp(line, "PROXY TCP4 ", 11) == 0)
-        return addresses(AF_INET, line + 11, from);
+        return addresses(AF_INET, line + 11, ends);
     if (strncmp(line, "PROXY TCP6 ", 11) == 0)
-        return addresses(AF_INET6, line + 11, from);
+        return addresses(AF_INET6, line + 11, ends);
     return strncmp(line, "PROXY UNKNOWN", 13) == 0 && (line[13] == ' ' || !line[13]) ? 0 : -1;
 }
 
-int proxy_parse(const char *buf, size_t len, struct in6_addr *from)
+int proxy_parse(const char *buf, size_t len, struct proxy_ends *ends)
 {
     static const char begins[] = "PROXY ";
     char line[PROXY_MAX + 1];
@@ -67,5 +70,5 @@ int proxy_parse(const char *buf, size_t len, struct in6_addr *from)
         return PROXY_BAD;
     memcpy(line, buf, n - 1);
     line[n - 1] = 0;
-    return read_line(line, from) < 0 ? PROXY_BAD : (int)(n + 1);
+    return read_line(line, ends) < 0 ? PROXY_BAD : (int)(n + 1);
 }

@@ -17,6 +17,7 @@
 #include "serve/hls.h"
 #include "serve/http.h"
 #include "serve/limits.h"
+#include "serve/relay.h"
 
 enum conn_state {
     CONN_FREE,
@@ -68,9 +69,10 @@ struct conn {
     int64_t had_at; /* since when */
     uint64_t
         blocks; /* whole ones of the body; where the timeline was at the end of the last ones: */
-    uint64_t block_tick[DELIVERY_BLOCKS];
-    uint64_t tick;   /* and after the last fragment */
-    int full;        /* the socket was, since the mark */
+    uint32_t block_tick[DELIVERY_BLOCKS]; /* its lower half, */
+    uint64_t tick;                        /* and after the last fragment */
+    int64_t trip;                         /* us: shortest round trip to the client of a front end */
+    int full;                             /* the socket was, since the mark */
     int64_t late;    /* us the mark before took, at most, as long as all of them are late */
     int64_t stalled; /* us of media the network had not delivered when it stalled, or 0 */
     int64_t lag;     /* us an acknowledgement took beyond DELIVERY_MARK_US lately, at most */
@@ -79,8 +81,9 @@ struct conn {
     struct elastic elastic;
     struct elastic_step step;
 
-    uint32_t generation;   /* how many there have been in this place */
-    int proxied;           /* by way of a TLS front end */
+    uint32_t generation; /* how many there have been in this place */
+    int proxied;         /* by way of a TLS front end: */
+    struct relay relay;
     struct in6_addr addr;  /* IPv4 mapped; of the client, not of a front end */
     int peer_done;         /* the client has ended its side: nothing more will come from it */
     enum hls_what wants;   /* CONN_WAIT */
@@ -109,6 +112,7 @@ struct listener {
 
 struct server {
     int epoll, signals;
+    int diag; /* for struct relay, or -1 */
     struct listener listener[LIMIT_LISTENERS];
     unsigned listeners;
     int deaf; /* accepting failed for want of descriptors or memory: not again before the sweep */

@@ -10,12 +10,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct in6_addr from = in6addr_any, part;
+    struct proxy_ends ends, part;
     char *copy = malloc(size ? size : 1);
     if (!copy)
         return 0;
     memcpy(copy, data, size);
-    int n = proxy_parse(copy, size, &from);
+    int n = proxy_parse(copy, size, &ends);
     if (n > PROXY_MAX || (n > 0 && (size_t)n > size) || (n > 0 && copy[n - 1] != '\n'))
         abort();
     for (size_t i = 0; n > 0 && i < (size_t)n; i++)

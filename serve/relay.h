@@ -1,0 +1,32 @@
+/* A front end that runs on this machine has a connection of its own with its client, and what it
+ * took from here is not what that has. The kernel tells everybody how much of it is left, given
+ * both ends (sock_diag(7)); those are in the PROXY line. */
+#ifndef SERVE_RELAY_H
+#define SERVE_RELAY_H
+
+#include <stdint.h>
+
+#include "serve/proxy.h"
+
+struct relay {
+    int diag;                 /* what relay_open() returned; 0: nothing is known of the front end */
+    struct proxy_ends client; /* of its connection with its client, */
+    struct proxy_ends hop;    /* and of the one with this server, which is its client there */
+};
+
+struct relay_left {
+    uint32_t bytes; /* that the client has not acknowledged, or the front end not read */
+    int64_t trip;   /* shortest round trip to the client lately, us; or a very large number */
+};
+
+/* A socket for relay_ask(), of which all connections may use one, or -1. */
+int relay_open(void);
+
+/* The front end at the other end of fd has said whose connection it is. diag: as above, or -1. */
+void relay_set(struct relay *r, int diag, int fd, const struct proxy_ends *client);
+
+/* Asks the kernel, which takes some 5 us. Returns 0, or -1: it knows no such connection, as it is
+ * gone or another machine's. */
+int relay_ask(const struct relay *r, struct relay_left *left);
+
+#endif
