@@ -83,7 +83,7 @@ static int tell_other(pid_t other)
 {
     char why[PATH_MAX + 64], path[PATH_MAX];
     snprintf(why, sizeof why, "it runs already, as process %d", (int)other);
-    int same = instance_conf_is(app.tree.dir, conffile_path(app.conf), path);
+    int same = instance_conf_is(app.tree.dir, other, conffile_path(app.conf), path);
     if (same < 0)
         fail(EXIT_AGAIN, app.tree.dir, why);
     if (!same) {
@@ -91,6 +91,8 @@ static int tell_other(pid_t other)
                  PATH_MAX - 1, path);
         fail(EXIT_AGAIN, app.tree.dir, why);
     }
+    if (other <= 0) /* of another name space of processes */
+        fail(EXIT_AGAIN, app.tree.dir, why);
     if (kill(other, SIGHUP) < 0)
         fail(EXIT_AGAIN, "reload", strerror(errno));
     printf("fmp4streamer: %s: told to read %s again\n", why, path);
@@ -155,9 +157,10 @@ static void find_running_conf(void)
     static char path[PATH_MAX];
     char why[PATH_MAX + 64];
     find_run();
-    if (!instance_running(app.tree.dir) || instance_conf(app.tree.dir, path) < 0)
+    pid_t pid = instance_running(app.tree.dir);
+    if (!pid || instance_conf(app.tree.dir, path) < 0)
         return;
-    if (app.conf && instance_conf_is(app.tree.dir, conffile_path(app.conf), path) == 0) {
+    if (app.conf && !instance_conf_is(app.tree.dir, pid, conffile_path(app.conf), path)) {
         snprintf(why, sizeof why, "the appliance that runs here is %s's", path);
         fail(EXIT_AGAIN, app.conf, why);
     }

@@ -4,13 +4,14 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
 /* The inherited descriptor stays clear of those that a supervisor gives its services. */
-enum { INHERITED_FD_MIN = 10, LOCK_MODE = 0644, LOOK_MS = 20, CONF_WAIT_MS = 500 };
+enum { INHERITED_FD_MIN = 10, LOCK_MODE = 0644, LOOK_MS = 20, CONF_WAIT_MS = 500, PID_DIGITS = 24 };
 
 static int open_lock(const char *run, int flags)
 {
@@ -22,34 +23,49 @@ static int open_lock(const char *run, int flags)
     return open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, LOCK_MODE);
 }
 
-/* The text's NUL says where it ends, so that whoever reads meanwhile finds the one before or this
- * one, and never an empty one between them. */
+/* The path, and whose it is, as text: one who looks before that is written finds another's. */
 static int write_conf(int fd, const char *conf)
 {
-    size_t n = strlen(conf) + 1;
-    return pwrite(fd, conf, n, 0) == (ssize_t)n ? ftruncate(fd, (off_t)n) : -1;
+    char text[PATH_MAX + PID_DIGITS];
+    int n = snprintf(text, sizeof text, "%s%c%ld", conf, 0, (long)getpid());
+    if (n >= (int)sizeof text) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    return pwrite(fd, text, (size_t)n + 1, 0) == n + 1 ? ftruncate(fd, n + 1) : -1;
+}
+
+/* Returns whose it is, or 0; -1: it cannot be read. */
+static long read_conf(const char *run, char *path)
+{
+    char text[PATH_MAX + PID_DIGITS + 1];
+    int fd = open_lock(run, 0);
+    ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof text - 1, 0);
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = 0;
+    size_t length = strnlen(text, PATH_MAX - 1);
+    memcpy(path, text, length);
+    path[length] = 0;
+    if (n < 0)
+        return -1;
+    return (ssize_t)length < n ? strtol(text + length + 1, NULL, 10) : 0;
 }
 
 int instance_conf(const char *run, char *path)
 {
-    int fd = open_lock(run, 0);
-    ssize_t n = fd < 0 ? -1 : pread(fd, path, PATH_MAX - 1, 0);
-    if (fd >= 0)
-        close(fd);
-    path[n > 0 ? n : 0] = 0;
-    return n < 0 ? -1 : 0;
+    return read_conf(run, path) < 0 ? -1 : 0;
 }
 
-int instance_conf_is(const char *run, const char *conf, char *path)
+int instance_conf_is(const char *run, pid_t other, const char *conf, char *path)
 {
     const struct timespec little = {.tv_nsec = LOOK_MS * 1000000};
     for (int tries = CONF_WAIT_MS / LOOK_MS;; tries--) {
-        if (instance_conf(run, path) < 0)
+        long whose = read_conf(run, path);
+        if (whose < 0)
             return -1;
-        if (strcmp(path, conf) == 0)
-            return 1;
-        if (tries == 0)
-            return 0;
+        if (whose == other || tries == 0)
+            return strcmp(path, conf) == 0;
         nanosleep(&little, NULL);
     }
 }
@@ -61,11 +77,15 @@ int instance_take(const char *run, const char *conf, pid_t *other)
     int fd = open_lock(run, O_CREAT);
     if (fd < 0)
         return -1;
-    if (fcntl(fd, F_SETLK, &mine) < 0) {
-        fcntl(fd, F_GETLK, &mine);
-        *other = mine.l_pid;
-        errno = EBUSY;
-        return -1;
+    while (fcntl(fd, F_SETLK, &mine) < 0) {
+        if (fcntl(fd, F_GETLK, &mine) < 0)
+            return -1;
+        if (mine.l_type != F_UNLCK) {
+            *other = mine.l_pid;
+            errno = EBUSY;
+            return -1;
+        }
+        mine.l_type = F_WRLCK; /* it has just ended */
     }
     int inherited = fcntl(fd, F_DUPFD, INHERITED_FD_MIN);
     if (inherited < 0 || write_conf(fd, conf) < 0)

@@ -17,9 +17,9 @@ int instance_take(const char *run, const char *conf, pid_t *other);
 /* The file that the running one has read, into path of PATH_MAX bytes. Returns 0, or -1. */
 int instance_conf(const char *run, char *path);
 
-/* Whether conf is what the running one has read: 1, 0 or -1; path as above. One that has only just
- * taken the locks has not said yet what it reads: it is given half a second. */
-int instance_conf_is(const char *run, const char *conf, char *path);
+/* Whether conf is what `other`, which runs, has read: 1, 0 or -1; path as above. One that has only
+ * just taken the locks has not said yet what it reads: it is given half a second. */
+int instance_conf_is(const char *run, pid_t other, const char *conf, char *path);
 
 /* Another process that runs the appliance, or 0. */
 pid_t instance_running(const char *run);

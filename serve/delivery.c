@@ -87,16 +87,17 @@ void delivery_sent(struct conn *c)
     c->tick = c->elastic.tfdt;
 }
 
-/* Up to where on the timeline a viewer has seen that has so much of the body. Of many bits a second
- * blocks are short, and it is as good to know that of the marks, and in between about so. */
-static uint64_t seen(const struct conn *c, uint64_t had)
+/* Up to where on the timeline a viewer sees that has so much of the body, or 0. Of many bits a
+ * second blocks are short, and it is as good to know that of the marks, and in between about so. */
+static uint64_t sees(const struct conn *c, uint64_t has)
 {
     uint64_t bytes = c->mark - c->before, ticks = c->mark_tick - c->before_tick;
-    uint64_t whole = had / ELASTIC_PAD_BYTES, end = c->elastic.tfdt;
+    uint64_t whole = has / ELASTIC_PAD_BYTES, end = c->elastic.tfdt;
     if (!lead_resumes_late(&c->elastic) && whole + DELIVERY_BLOCKS > c->blocks)
         return end - ((uint32_t)end - c->block_tick[whole % DELIVERY_BLOCKS]);
-    return had > c->before && bytes ? c->before_tick + ticks * (had - c->before) / bytes
-                                    : c->before_tick;
+    if (!c->before_tick || has <= c->before || !bytes)
+        return c->before_tick;
+    return has < c->mark ? c->before_tick + ticks * (has - c->before) / bytes : c->mark_tick;
 }
 
 /* Something has arrived that was not there a moment ago, and of which a clock may have stood. Where
@@ -107,14 +108,15 @@ static void came_late(struct conn *c, int64_t now, int64_t age)
         age <= c->late + DELIVERY_LATER_US)
         return;
     c->late = age > c->late ? age : c->late;
-    if (c->before_tick)
-        elastic_late(&c->elastic, now, round_trip(c), seen(c, c->had));
+    uint64_t saw = sees(c, c->had);
+    if (saw)
+        elastic_late(&c->elastic, now, round_trip(c), saw);
 }
 
 /* So much of the body has arrived. */
 static void note_progress(struct conn *c, int64_t now, int64_t age, uint64_t has)
 {
-    if (has == c->had)
+    if (has <= c->had)
         return;
     if (!c->stalled && now - c->looked < DELIVERY_LOOKED_US)
         came_late(c, now, age);
@@ -122,11 +124,17 @@ static void note_progress(struct conn *c, int64_t now, int64_t age, uint64_t has
     c->had_at = now;
 }
 
+/* A clock stands, and what it waits for is on its way. */
+static int is_awaited(const struct conn *c)
+{
+    return c->elastic.stands && c->elastic.tfdt >= lead_resumes_at(&c->elastic);
+}
+
 /* A clock that stands goes on with what has come. Returns when to look again. */
 static int64_t look_at_clock(struct conn *c, int64_t now, uint64_t has)
 {
-    elastic_seen(&c->elastic, now, round_trip(c), seen(c, has));
-    return c->elastic.stands ? now + DELIVERY_LATE_LOOK_US : now;
+    elastic_seen(&c->elastic, now, round_trip(c), sees(c, has));
+    return is_awaited(c) ? now + DELIVERY_LATE_LOOK_US : now;
 }
 
 /* What has come as late as this is no stall when it does so again. */
@@ -148,13 +156,13 @@ int64_t delivery_of_live(struct conn *c, int64_t now)
 {
     int64_t age = now - c->mark_at, stall = DELIVERY_MARK_US + DELIVERY_STALL_US + c->lag;
     if (!c->stalled && age < DELIVERY_MARK_US)
-        return c->elastic.stands ? look_at_clock(c, now, acknowledged(c)) : now;
+        return is_awaited(c) ? look_at_clock(c, now, acknowledged(c)) : now;
     uint64_t has = acknowledged(c);
     if (has < c->mark) {
         if (!c->stalled && age > stall)
             c->stalled = on_its_way(c, age);
         note_progress(c, now, age, has);
-        if (c->elastic.stands)
+        if (is_awaited(c))
             look_at_clock(c, now, has);
         c->looked = now;
         return now + (c->stalled ? DELIVERY_STALLED_LOOK_US : DELIVERY_LATE_LOOK_US);
@@ -177,7 +185,7 @@ int64_t delivery_of_live(struct conn *c, int64_t now)
     set_mark(c, c->body, now);
     c->had = has;
     c->had_at = now;
-    return c->elastic.stands ? look_at_clock(c, now, has) : now;
+    return is_awaited(c) ? look_at_clock(c, now, has) : now;
 }
 
 int64_t delivery_of_history(struct conn *c, int64_t now)

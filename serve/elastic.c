@@ -246,7 +246,7 @@ static enum elastic_do live(struct elastic *e, const struct ring *r, struct elas
     }
     int64_t duration = lead_us(e, f->duration);
     lead_open_hole(e);
-    e->margin -= e->margin * duration / (ELASTIC_MARGIN_FADE * (int64_t)1000000);
+    e->margin -= e->margin * within(0, duration, ELASTIC_MARGIN_FADE) / ELASTIC_MARGIN_FADE;
     set_target(e, duration / f->samples);
     if (lead_is_silence(e, duration) && lead_resumes_late(e)) {
         restart(e, r);

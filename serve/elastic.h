@@ -55,7 +55,7 @@ enum {
     ELASTIC_MARGIN_STEP = 40000,
     ELASTIC_MARGIN_AGAIN = 20000000, /* and had not so long before, */
     ELASTIC_MARGIN = 120000,         /* at most, */
-    ELASTIC_MARGIN_FADE = 60,        /* and all but a third of it is gone in so many seconds */
+    ELASTIC_MARGIN_FADE = 60000000,  /* and all but a third of it is gone in so long */
     ELASTIC_BEGINS = 100000, /* a clock that runs begins this long after the request, or later */
     ELASTIC_SLACK = 50000,   /* this far off it nothing is done */
     /* Joining. Chromium's demuxer takes two seconds of media, and play begins when 48 KiB more

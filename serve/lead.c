@@ -62,7 +62,7 @@ void elastic_late(struct elastic *e, int64_t now, int64_t trip, uint64_t seen)
     }
     int64_t had = lead_us(e, e->tfdt - seen) + ELASTIC_STOPS_WITH * e->frame;
     lead_pass_time(e, now);
-    if (!e->dries || e->stands || e->lead + trip / 2 > had)
+    if (!e->dries || e->stands || e->lead + trip > had)
         return;
     e->stands = seen - lead_ticks(e, ELASTIC_STOPS_WITH * e->frame);
     e->pad = 1;
@@ -78,6 +78,6 @@ void elastic_seen(struct elastic *e, int64_t now, int64_t trip, uint64_t seen)
     if (!e->stands || seen < lead_resumes_at(e))
         return;
     lead_pass_time(e, now);
-    e->lead = e->most = lead_us(e, e->tfdt - e->stands) - trip / 2;
+    e->lead = e->most = lead_us(e, e->tfdt - e->stands) - trip;
     e->stands = 0;
 }

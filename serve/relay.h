@@ -19,14 +19,16 @@ struct relay_left {
     int64_t trip;   /* shortest round trip to the client lately, us; or a very large number */
 };
 
-/* A socket for relay_ask(), of which all connections may use one, or -1. */
+/* A socket for relay_ask(), of which all connections may use one; or -1: this kernel does not say.
+ */
 int relay_open(void);
 
-/* The front end at the other end of fd has said whose connection it is. diag: as above, or -1. */
+/* The front end at the other end of fd has said whose connection it is. diag: as above. Of a client
+ * on this machine nothing is known: that is another front end, or needs none of this. */
 void relay_set(struct relay *r, int diag, int fd, const struct proxy_ends *client);
 
-/* Asks the kernel, which takes some 5 us. Returns 0, or -1: it knows no such connection, as it is
- * gone or another machine's. */
+/* Asks the kernel twice, which takes some 10 us. Returns 0, or -1: it knows no such connection, as
+ * it is gone or another machine's. */
 int relay_ask(const struct relay *r, struct relay_left *left);
 
 #endif

@@ -67,12 +67,13 @@ struct conn {
     int64_t looked; /* when it was last found not to have arrived, */
     uint64_t had;   /* but for so much, */
     int64_t had_at; /* since when */
-    uint64_t
-        blocks; /* whole ones of the body; where the timeline was at the end of the last ones: */
-    uint32_t block_tick[DELIVERY_BLOCKS]; /* its lower half, */
-    uint64_t tick;                        /* and after the last fragment */
-    int64_t trip;                         /* us: shortest round trip to the client of a front end */
-    int full;                             /* the socket was, since the mark */
+    /* Whole blocks of the body, and where the timeline was at the end of the last ones, modulo
+     * 2^32; and where it was at the end of the last fragment. */
+    uint64_t blocks;
+    uint32_t block_tick[DELIVERY_BLOCKS];
+    uint64_t tick;
+    int64_t trip;    /* us: shortest round trip to the client of a front end */
+    int full;        /* the socket was, since the mark */
     int64_t late;    /* us the mark before took, at most, as long as all of them are late */
     int64_t stalled; /* us of media the network had not delivered when it stalled, or 0 */
     int64_t lag;     /* us an acknowledgement took beyond DELIVERY_MARK_US lately, at most */

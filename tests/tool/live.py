@@ -64,7 +64,7 @@ def free_port():
     """One that no other call here gets, and that the tests beside this one do not get for their connections."""
     with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
         local = int(f.read().split()[0])
-    while True:
+    for _ in range(1000):
         try:
             port = random.SystemRandom().randrange(PORT_MIN, local) if local > 2 * PORT_MIN else 0
             with socket.create_server(("127.0.0.1", port)) as s:
@@ -74,6 +74,7 @@ def free_port():
         if port not in given:
             given.add(port)
             return port
+    raise OSError("no port is free")
 
 
 def wait_for(what, seconds=5):
