@@ -16,6 +16,7 @@ import time
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 1, 0x1000
 HERE, THERE = (f"10.77.{os.getpid() % 256}.{end}" for end in (1, 2))  # one each for labs side by side
+CONGESTION = os.environ.get("CONGESTION")  # control of the servers' TCP; else as this machine's (must be allowed to all)
 ROOM = 128 << 10  # bytes that are held in one direction
 PACKET_MAX = 2048
 
@@ -90,6 +91,8 @@ class Net:
                         f"ip link set {a} up", f"ip -n {ns} addr add {THERE}/30 dev {b}", f"ip -n {ns} link set {b} up",
                         f"ip -n {ns} link set lo up"):
             subprocess.run(command.split(), check=True)
+        if CONGESTION:
+            subprocess.run(self.inside(["sysctl", "-qw", f"net.ipv4.tcp_congestion_control={CONGESTION}"]), check=True)
 
     def inside(self, command):
         """The command that runs it in the name space."""
