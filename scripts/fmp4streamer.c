@@ -78,6 +78,13 @@ static void own_rings(void)
              errno == EPERM ? "not root's: somebody else made it" : strerror(errno));
 }
 
+/* kill() takes what is no process for many. */
+static void require_known(pid_t pid)
+{
+    if (pid <= 0)
+        fail(EXIT_AGAIN, app.tree.dir, "it runs already, in another name space of processes");
+}
+
 /* Another that has read the same file is told to read it again. */
 static int tell_other(pid_t other)
 {
@@ -91,8 +98,7 @@ static int tell_other(pid_t other)
                  PATH_MAX - 1, path);
         fail(EXIT_AGAIN, app.tree.dir, why);
     }
-    if (other <= 0) /* of another name space of processes */
-        fail(EXIT_AGAIN, app.tree.dir, why);
+    require_known(other);
     if (kill(other, SIGHUP) < 0)
         fail(EXIT_AGAIN, "reload", strerror(errno));
     printf("fmp4streamer: %s: told to read %s again\n", why, path);
@@ -135,6 +141,7 @@ static int reload(void)
     pid_t pid = instance_running(app.tree.dir);
     if (!pid)
         fail(EXIT_AGAIN, app.tree.dir, "no appliance runs here");
+    require_known(pid);
     find_roles();
     int worst = preflight_say(&app.config, app.conf, &app.tree, PREFLIGHT_CERTIFICATE);
     if (kill(pid, SIGHUP) < 0)
@@ -173,6 +180,8 @@ static int stop_other(void)
     find_run();
     const struct timespec little = {.tv_nsec = LOOK_MS * 1000000};
     pid_t pid = instance_running(app.tree.dir);
+    if (pid)
+        require_known(pid);
     if (pid && kill(pid, SIGTERM) < 0)
         fail(EXIT_AGAIN, "stop", strerror(errno));
     for (int looks = APPLIANCE_STOP_MS / LOOK_MS; pid && instance_running(app.tree.dir) == pid;

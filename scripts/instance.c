@@ -11,7 +11,14 @@
 #include <unistd.h>
 
 /* The inherited descriptor stays clear of those that a supervisor gives its services. */
-enum { INHERITED_FD_MIN = 10, LOCK_MODE = 0644, LOOK_MS = 20, CONF_WAIT_MS = 500, PID_DIGITS = 24 };
+enum {
+    INHERITED_FD_MIN = 10,
+    LOCK_MODE = 0600,
+    LOOK_MS = 20,
+    CONF_WAIT_MS = 500,
+    ENDED_MEANWHILE = 10,
+    PID_DIGITS = 24
+};
 
 static int open_lock(const char *run, int flags)
 {
@@ -77,7 +84,8 @@ int instance_take(const char *run, const char *conf, pid_t *other)
     int fd = open_lock(run, O_CREAT);
     if (fd < 0)
         return -1;
-    while (fcntl(fd, F_SETLK, &mine) < 0) {
+    for (int tries = 0; fcntl(fd, F_SETLK, &mine) < 0; tries++) {
+        int why = errno;
         if (fcntl(fd, F_GETLK, &mine) < 0)
             return -1;
         if (mine.l_type != F_UNLCK) {
@@ -85,7 +93,11 @@ int instance_take(const char *run, const char *conf, pid_t *other)
             errno = EBUSY;
             return -1;
         }
-        mine.l_type = F_WRLCK; /* it has just ended */
+        if (tries == ENDED_MEANWHILE) {
+            errno = why;
+            return -1;
+        }
+        mine.l_type = F_WRLCK;
     }
     int inherited = fcntl(fd, F_DUPFD, INHERITED_FD_MIN);
     if (inherited < 0 || write_conf(fd, conf) < 0)
@@ -107,5 +119,7 @@ pid_t instance_running(const char *run)
     int known = fd >= 0 && fcntl(fd, F_GETLK, &other) == 0 && other.l_type != F_UNLCK;
     if (fd >= 0)
         close(fd);
-    return known ? other.l_pid : 0;
+    if (!known)
+        return 0;
+    return other.l_pid > 0 ? other.l_pid : -1;
 }

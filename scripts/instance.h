@@ -21,7 +21,8 @@ int instance_conf(const char *run, char *path);
  * just taken the locks has not said yet what it reads: it is given half a second. */
 int instance_conf_is(const char *run, pid_t other, const char *conf, char *path);
 
-/* Another process that runs the appliance, or 0. */
+/* Another process that runs the appliance, or 0; -1: one that has no number here, as it is of
+ * another name space of processes. */
 pid_t instance_running(const char *run);
 
 #endif

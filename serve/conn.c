@@ -324,6 +324,22 @@ void conn_read(struct server *s, struct conn *c, enum auth_verdict verdict)
         conn_close(s, c);
 }
 
+/* What is left of a connection is known of all that is on it. Where a front end has several streams
+ * on one (HTTP/2), nothing is known of each. */
+static void set_relay(struct server *s, struct conn *c, const struct proxy_ends *ends)
+{
+    int shared = 0;
+    for (unsigned i = 0; i < s->conns; i++) {
+        struct conn *other = &s->conn[i];
+        if (other == c || other->state == CONN_FREE || !other->relay.client.client_port ||
+            memcmp(&other->relay.client, ends, sizeof *ends) != 0)
+            continue;
+        other->relay.diag = 0;
+        shared = 1;
+    }
+    relay_set(&c->relay, shared ? -1 : s->diag, c->fd, ends);
+}
+
 /* The front end has said whose connection it is, or it is none. */
 static void read_proxy(struct server *s, struct conn *c)
 {
@@ -341,7 +357,7 @@ static void read_proxy(struct server *s, struct conn *c)
         return;
     }
     c->addr = ends.client;
-    relay_set(&c->relay, s->diag, c->fd, &ends);
+    set_relay(s, c, &ends);
     c->state = CONN_HEAD;
     if (over) {
         s->count.refused++;

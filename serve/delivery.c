@@ -127,7 +127,7 @@ static void note_progress(struct conn *c, int64_t now, int64_t age, uint64_t has
 /* A clock stands, and what it waits for is on its way. */
 static int is_awaited(const struct conn *c)
 {
-    return c->elastic.stands && c->elastic.tfdt >= lead_resumes_at(&c->elastic);
+    return c->elastic.stands && c->elastic.tfdt >= c->elastic.resumes;
 }
 
 /* A clock that stands goes on with what has come. Returns when to look again. */

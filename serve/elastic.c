@@ -255,9 +255,9 @@ static enum elastic_do live(struct elastic *e, const struct ring *r, struct elas
     lead_end_silence(e, 1, duration);
     pad_some(e, f, duration);
     e->next++;
-    uint64_t before = e->tfdt, enough = lead_resumes_at(e);
+    uint64_t before = e->tfdt;
     enum elastic_do what = send_found(e, steer(e, duration), step);
-    if (before < enough && e->tfdt >= enough)
+    if (e->stands && before < e->resumes && e->tfdt >= e->resumes)
         e->pad = 1;
     return what;
 }

@@ -138,7 +138,8 @@ struct elastic {
     int64_t woken;     /* BURST, LIVE: when it began to wake a clock that had stopped, or 0, */
     uint64_t begun;    /* ticks: where that was on the timeline, */
     unsigned wakers;   /* and how many fragments are to go for it */
-    uint64_t stands;   /* LIVE: ticks: where a clock stands for what was late, or 0 */
+    uint64_t stands;   /* LIVE: ticks: where a clock stands for what was late, or 0, */
+    uint64_t resumes;  /* and up to where it has to see before it goes on */
     int64_t late;      /* when it last did, */
     int64_t margin;    /* of the target, for what is late now and then */
     int64_t frame;     /* duration of a picture, 1 at least */
@@ -187,7 +188,7 @@ void elastic_awake(struct elastic *e, int64_t now, int64_t sent);
 
 /* In ELASTIC_LIVE: until now nothing behind `seen` on the timeline could be seen, as it had not
  * arrived, or not the whole of its block; trip: round trip, us. A clock that stops may have done so
- * meanwhile: then e->stands. */
+ * meanwhile: then e->stands, but of few pictures a second it is taken to have gone on. */
 void elastic_late(struct elastic *e, int64_t now, int64_t trip, uint64_t seen);
 
 /* And when it sees so much it may go on. */

@@ -49,11 +49,6 @@ void elastic_awake(struct elastic *e, int64_t now, int64_t sent)
     e->woken = 0;
 }
 
-uint64_t lead_resumes_at(const struct elastic *e)
-{
-    return e->stands ? e->stands + lead_ticks(e, ELASTIC_RESUMES_WITH * e->frame) : 0;
-}
-
 void elastic_late(struct elastic *e, int64_t now, int64_t trip, uint64_t seen)
 {
     if (lead_resumes_late(e)) {
@@ -65,6 +60,7 @@ void elastic_late(struct elastic *e, int64_t now, int64_t trip, uint64_t seen)
     if (!e->dries || e->stands || e->lead + trip > had)
         return;
     e->stands = seen - lead_ticks(e, ELASTIC_STOPS_WITH * e->frame);
+    e->resumes = e->stands + lead_ticks(e, ELASTIC_RESUMES_WITH * e->frame);
     e->pad = 1;
     if (e->late && now - e->late < ELASTIC_MARGIN_AGAIN)
         e->margin += ELASTIC_MARGIN_STEP;
@@ -75,7 +71,7 @@ void elastic_late(struct elastic *e, int64_t now, int64_t trip, uint64_t seen)
 
 void elastic_seen(struct elastic *e, int64_t now, int64_t trip, uint64_t seen)
 {
-    if (!e->stands || seen < lead_resumes_at(e))
+    if (!e->stands || seen < e->resumes)
         return;
     lead_pass_time(e, now);
     e->lead = e->most = lead_us(e, e->tfdt - e->stands) - trip;

@@ -31,9 +31,6 @@ int lead_is_silence(const struct elastic *e, int64_t duration);
  * duration: of one. */
 void lead_end_silence(struct elastic *e, uint64_t count, int64_t duration);
 
-/* Where on the timeline a clock that stands for what was late goes on: when it sees that; or 0. */
-uint64_t lead_resumes_at(const struct elastic *e);
-
 /* A clock that runs has gone past the end: what comes now belongs where the clock is. */
 void lead_open_hole(struct elastic *e);
 

@@ -63,6 +63,20 @@ int getsockopt(int fd, int level, int what, void *restrict value, socklen_t *res
     return fd == c.fd && level == IPPROTO_TCP && what == TCP_INFO ? 0 : -1;
 }
 
+static int asks, gone;
+static uint64_t client_has; /* bytes, where `stands` */
+static int stands;
+
+int relay_ask(const struct relay *r, struct relay_left *left)
+{
+    asks++;
+    if (!stands)
+        client_has = c.body;
+    left->bytes = (uint32_t)(c.body - client_has);
+    left->trip = 3 * TRIP;
+    return gone || r->diag != 7 ? -1 : 0;
+}
+
 /* One picture of the camera, and what becomes of it. held: nothing is acknowledged. */
 static void picture_time(int held)
 {
@@ -174,6 +188,32 @@ static void socket_full(void)
     ok(sound() && on_target(), "and settles: %d ms", (int)(e.lead / 1000));
 }
 
+/* A front end takes everything at once; its client does not. */
+static void behind_front_end(void)
+{
+    begin();
+    watch(SECOND, 0);
+    ok(asks == 0, "who comes by himself is not asked for");
+    c.proxied = 1;
+    c.relay.diag = 7;
+    watch(SECOND, 0);
+    ok(asks >= 7 && asks <= 11 && c.trip == 3 * TRIP, "behind a front end: asked %d times", asks);
+    stands = 1;
+    watch(SECOND, 0);
+    ok(c.stalled > SECOND * 3 / 10 && c.stalled < SECOND / 2, "a stall behind it: at %d ms",
+       (int)(c.stalled / 1000));
+    unsigned jumps = e.jumps;
+    stands = 0;
+    watch(4 * SECOND, 0);
+    ok(!c.stalled && e.jumps > jumps && sound() && on_target(), "over: what is old is left out");
+    gone = 1;
+    watch(SECOND, 0);
+    ok(c.relay.diag == 0 && !c.stalled, "one of whom nothing is known any more is not asked for");
+    int before = asks;
+    watch(SECOND, 0);
+    ok(asks == before, "nor again");
+}
+
 /* A camera that pauses is no network that does. */
 static void camera_pauses(void)
 {
@@ -220,6 +260,7 @@ int main(void)
     held_back(15);
     stalls();
     socket_full();
+    behind_front_end();
     camera_pauses();
     queue(200000, 0);
     queue(400000, 0);
