@@ -65,17 +65,6 @@ static struct conn *free_conn(struct server *s)
     return NULL;
 }
 
-static void peer_address(const struct sockaddr_storage *from, struct in6_addr *out)
-{
-    if (from->ss_family == AF_INET6) {
-        *out = ((const struct sockaddr_in6 *)(const void *)from)->sin6_addr;
-        return;
-    }
-    memset(out, 0, sizeof *out);
-    out->s6_addr[10] = out->s6_addr[11] = 0xff;
-    memcpy(&out->s6_addr[12], &((const struct sockaddr_in *)(const void *)from)->sin_addr, 4);
-}
-
 /* Towards a front end nothing is gained by a large buffer, and what is in it is late for its
  * client. A viewer far away needs one that the kernel fits to his network. */
 static void set_options(int fd, int proxied)
@@ -129,6 +118,7 @@ void conn_accept(struct server *s, const struct listener *listener)
     for (int i = 0; i < LIMIT_ACCEPTS; i++) {
         struct sockaddr_storage from;
         struct in6_addr addr;
+        uint16_t port;
         socklen_t len = sizeof from;
         int fd =
             accept4(listener->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -138,7 +128,7 @@ void conn_accept(struct server *s, const struct listener *listener)
             s->deaf |= errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
             return;
         }
-        peer_address(&from, &addr);
+        relay_end(&from, &addr, &port);
         s->count.connections++;
         set_up(s, fd, &addr, listener->proxied);
     }

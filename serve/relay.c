@@ -19,7 +19,7 @@ struct question {
     struct inet_diag_req_v2 body;
 };
 
-static int end_of(const struct sockaddr_storage *from, struct in6_addr *addr, uint16_t *port)
+int relay_end(const struct sockaddr_storage *from, struct in6_addr *addr, uint16_t *port)
 {
     if (from->ss_family == AF_INET6) {
         const struct sockaddr_in6 *six = (const void *)from;
@@ -128,7 +128,7 @@ static int answers(int diag)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int good = fd >= 0 && bind(fd, (void *)&at, sizeof at) == 0 && listen(fd, 1) == 0 &&
                getsockname(fd, (void *)&here, &size) == 0 &&
-               end_of(&here, &ends.server, &ends.server_port) == 0;
+               relay_end(&here, &ends.server, &ends.server_port) == 0;
     ends.client = ends.server;
     good = good && ask(diag, &ends, &msg, &rtt) == 0;
     if (fd >= 0)
@@ -159,7 +159,7 @@ void relay_set(struct relay *r, int diag, int fd, const struct proxy_ends *clien
     if (diag <= 0 || !client->client_port || is_loopback(&client->client) ||
         getsockname(fd, (void *)&here, &here_size) < 0 ||
         getpeername(fd, (void *)&there, &there_size) < 0 ||
-        end_of(&here, &r->hop.client, &r->hop.client_port) < 0 ||
-        end_of(&there, &r->hop.server, &r->hop.server_port) < 0)
+        relay_end(&here, &r->hop.client, &r->hop.client_port) < 0 ||
+        relay_end(&there, &r->hop.server, &r->hop.server_port) < 0)
         r->diag = 0;
 }

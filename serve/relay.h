@@ -19,6 +19,12 @@ struct relay_left {
     int64_t trip;   /* shortest round trip to the client lately, us; or a very large number */
 };
 
+struct sockaddr_storage;
+
+/* One end of a connection: its address, IPv4 mapped, and its port. Returns 0, or -1: it is of
+ * neither IPv4 nor IPv6. */
+int relay_end(const struct sockaddr_storage *from, struct in6_addr *addr, uint16_t *port);
+
 /* A socket for relay_ask(), of which all connections may use one; or -1: this kernel does not say.
  */
 int relay_open(void);
