@@ -12,7 +12,7 @@ if [ "$status" = 100 ]; then
     echo '1..0 # SKIP the guest is made for amd64 only'
     exit 0
 fi
-echo 1..13
+echo 1..19
 
 n=0 failed=0
 # is GOT WANTED WHAT
@@ -54,6 +54,16 @@ is $? 124 'out of time is 124'
 tests/guest/run -c 0 true 2>"$work/err"
 is $? 100 'a bad number is 100'
 is "$(cat "$work/err")" 'run: -c: 0: want a number from 1 to 8' 'and is named'
+
+tests/tool/guest.t panic >"$work/out" 2>"$work/err"
+is $? 0 'guest.t: a kernel that dies once'
+is "$(grep -c '^ok .*panic: ' "$work/out")" 3 'its script is run once more, and counts once'
+is "$(grep -c '^# the kernel died in panic.sh: ' "$work/out")" 1 'which is said'
+BOOTS=1 tests/tool/guest.t panic >"$work/out" 2>"$work/err"
+is $? 1 'one that dies each time'
+is "$(grep '^not ok ' "$work/out" | cut -d ' ' -f 5-)" $'the guest ended by itself\n0 of 1 scripts ended' \
+    'is a failure'
+is "$(grep -c 'Kernel panic' "$work/err")" 1 'and can be read'
 
 free=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 tests/guest/run -t 60 -p "$free:8000" sh -c \
