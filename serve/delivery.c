@@ -93,7 +93,7 @@ static uint64_t sees(const struct conn *c, uint64_t has)
 {
     uint64_t bytes = c->mark - c->before, ticks = c->mark_tick - c->before_tick;
     uint64_t whole = has / ELASTIC_PAD_BYTES, end = c->elastic.tfdt;
-    if (!lead_resumes_late(&c->elastic) && whole + DELIVERY_BLOCKS > c->blocks)
+    if (c->elastic.dries && !lead_resumes_late(&c->elastic) && whole + DELIVERY_BLOCKS > c->blocks)
         return end - ((uint32_t)end - c->block_tick[whole % DELIVERY_BLOCKS]);
     if (!c->before_tick || has <= c->before || !bytes)
         return c->before_tick;

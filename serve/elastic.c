@@ -190,11 +190,25 @@ static void restart(struct elastic *e, const struct ring *r)
     }
 }
 
+/* A clock that runs began when so much of the time since the request had gone by. */
+static int64_t begun_after(int64_t since)
+{
+    return since * ELASTIC_BEGUN_PARTS / 10;
+}
+
+/* The history's lead is counted from the request on, until now. */
+static void count_from_begun(struct elastic *e)
+{
+    if (e->runs)
+        e->lead = e->most = e->lead + begun_after(e->at - e->joined);
+}
+
 /* Comes more slowly than it is watched: what is left of it would only be late. */
 static int is_dry(const struct elastic *e, int64_t now)
 {
-    return (e->mode == ELASTIC_HISTORY || e->mode == ELASTIC_STILLNESS) && e->lead <= 0 &&
-           now - e->joined > ELASTIC_DRY;
+    int64_t since = now - e->joined;
+    return (e->mode == ELASTIC_HISTORY || e->mode == ELASTIC_STILLNESS) && since > ELASTIC_DRY &&
+           e->lead + (e->runs ? begun_after(since) : 0) <= 0;
 }
 
 static int64_t steer(const struct elastic *e, int64_t duration)
@@ -302,6 +316,7 @@ static void set_hold(struct elastic *e, int64_t now)
 static void begin_hold(struct elastic *e, int64_t now)
 {
     e->mode = ELASTIC_HOLD;
+    count_from_begun(e);
     e->knocks = e->dries ? ELASTIC_KNOCKS : ELASTIC_KNOCKS_OTHERS;
     e->knock = now;
     set_hold(e, now);
@@ -316,7 +331,7 @@ void elastic_knocked(struct elastic *e, int64_t sent)
 void elastic_arrived(struct elastic *e, int64_t now, int64_t trip, int relayed)
 {
     int64_t took = now - e->joined;
-    e->lead = e->most = lead_us(e, e->tfdt) - (e->dries ? 0 : took * 3 / 5);
+    e->lead = e->most = lead_us(e, e->tfdt) - (e->dries ? 0 : took - begun_after(took));
     e->at = e->dries ? now - trip : now;
     set_hold(e, e->at);
     if (relayed && e->dries) /* the longer that took, the longer will what is held */
@@ -423,6 +438,7 @@ enum elastic_do elastic_next(struct elastic *e, const struct ring *r, int64_t no
         return ELASTIC_PAD;
     }
     if (is_dry(e, now)) {
+        count_from_begun(e);
         restart(e, r);
         e->jumps++;
     }

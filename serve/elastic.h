@@ -56,7 +56,8 @@ enum {
     ELASTIC_MARGIN_AGAIN = 20000000, /* and had not so long before, */
     ELASTIC_MARGIN = 120000,         /* at most, */
     ELASTIC_MARGIN_FADE = 60000000,  /* and all but a third of it is gone in so long */
-    ELASTIC_BEGINS = 100000, /* a clock that runs begins this long after the request, or later */
+    ELASTIC_BEGINS = 100000, /* a clock that runs begins this long after the request, or later, */
+    ELASTIC_BEGUN_PARTS = 3, /* and after so many tenths of the time that its history takes */
     ELASTIC_SLACK = 50000,   /* this far off it nothing is done */
     /* Joining. Chromium's demuxer takes two seconds of media, and play begins when 48 KiB more
      * than it took have come; what it plays is known after some packets. Firefox begins when it has

@@ -49,24 +49,34 @@ void elastic_awake(struct elastic *e, int64_t now, int64_t sent)
     e->woken = 0;
 }
 
+/* Late once more: more of it is to be there. */
+static void add_margin(struct elastic *e, int64_t now)
+{
+    if (e->late && now - e->late < ELASTIC_MARGIN_AGAIN)
+        e->margin += ELASTIC_MARGIN_STEP;
+    if (e->margin > ELASTIC_MARGIN)
+        e->margin = ELASTIC_MARGIN;
+    e->late = now;
+}
+
 void elastic_late(struct elastic *e, int64_t now, int64_t trip, uint64_t seen)
 {
     if (lead_resumes_late(e)) {
         stood_at(e, seen, now - trip, now);
         return;
     }
-    int64_t had = lead_us(e, e->tfdt - seen) + ELASTIC_STOPS_WITH * e->frame;
+    int64_t had = lead_us(e, e->tfdt - seen) + (e->runs ? 1 : ELASTIC_STOPS_WITH) * e->frame;
     lead_pass_time(e, now);
-    if (!e->dries || e->stands || e->lead + trip > had)
+    if (e->stands || e->lead + trip > had)
+        return;
+    if (e->runs)
+        add_margin(e, now);
+    if (!e->dries)
         return;
     e->stands = seen - lead_ticks(e, ELASTIC_STOPS_WITH * e->frame);
     e->resumes = e->stands + lead_ticks(e, ELASTIC_RESUMES_WITH * e->frame);
     e->pad = 1;
-    if (e->late && now - e->late < ELASTIC_MARGIN_AGAIN)
-        e->margin += ELASTIC_MARGIN_STEP;
-    if (e->margin > ELASTIC_MARGIN)
-        e->margin = ELASTIC_MARGIN;
-    e->late = now;
+    add_margin(e, now);
 }
 
 void elastic_seen(struct elastic *e, int64_t now, int64_t trip, uint64_t seen)
