@@ -1,7 +1,7 @@
 /* A network that is late now and then, and a <video> behind it as Chromium's was measured to be, or
- * as Firefox's: what the timeline believes of its clock, and what becomes of its delay, within twenty
- * minutes.
- * The network is late in both directions, so that an acknowledgement may be late that needs not. */
+ * as Firefox's: what the timeline believes of its clock, and what becomes of its delay, within
+ * twenty minutes. The network is late in both directions, so that an acknowledgement may be late
+ * that needs not. */
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <stdarg.h>
@@ -282,10 +282,10 @@ static void late_by(unsigned ms, int runs, unsigned over_percent, unsigned freez
         ok(delay() < SECOND, "%s, %u ms late now and then: %d ms after 20 minutes",
            runs ? "runs" : "stops", ms, (int)(delay() / MS));
         ok(over <= over_percent, "over %d ms for %.1f %% of the time", LATE_MS, over);
-        ok(error <= (runs ? 150 : 80) && wrong <= 5, "the clock is %d ms from where it is thought, %.1f %% far",
-           error, wrong);
-        ok(video.freezes <= freezes && (!runs || video.stops <= LATE_PICTURES), "%u pauses, %u of more than 200 ms", video.stops,
-           video.freezes);
+        ok(error <= (runs ? 150 : 80) && wrong <= 5,
+           "the clock is %d ms from where it is thought, %.1f %% far", error, wrong);
+        ok(video.freezes <= freezes && (!runs || video.stops <= LATE_PICTURES),
+           "%u pauses, %u of more than 200 ms", video.stops, video.freezes);
     }
 }
 
