@@ -87,8 +87,9 @@ void delivery_sent(struct conn *c)
     c->tick = c->elastic.tfdt;
 }
 
-/* Up to where on the timeline a viewer sees that has so much of the body, or 0. Of many bits a
- * second blocks are short, and it is as good to know that of the marks, and in between about so. */
+/* Up to where on the timeline a viewer sees that has so much of the body, or 0. Who does not read
+ * in blocks sees up to there; and of many bits a second they are short: then it is as good to know
+ * that of the marks, and in between about so. */
 static uint64_t sees(const struct conn *c, uint64_t has)
 {
     uint64_t bytes = c->mark - c->before, ticks = c->mark_tick - c->before_tick;

@@ -190,13 +190,13 @@ static void restart(struct elastic *e, const struct ring *r)
     }
 }
 
-/* A clock that runs began when so much of the time since the request had gone by. */
+/* Who is not let run dry began when so much of the time since the join had gone by. */
 static int64_t begun_after(int64_t since)
 {
     return since * ELASTIC_BEGUN_PARTS / 10;
 }
 
-/* The history's lead is counted from the request on, until now. */
+/* Of a history the lead is counted from the join on, until now. */
 static void count_from_begun(struct elastic *e)
 {
     if (e->runs)
@@ -445,6 +445,7 @@ enum elastic_do elastic_next(struct elastic *e, const struct ring *r, int64_t no
     if (e->mode == ELASTIC_EMPTY) {
         join(e, r);
         e->joined = now;
+        e->lead = e->most = 0;
     }
     if (e->mode == ELASTIC_HOLD) {
         enum elastic_do what = hold(e, r, now, step, due);

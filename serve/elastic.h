@@ -51,7 +51,7 @@ enum {
     ELASTIC_TARGET_LEAST = 100000,
     ELASTIC_TARGET_MAX = 1000000,
     /* More of it for who is sent things late: so much each time a clock may have stopped for that,
-     */
+     * or shown something late, */
     ELASTIC_MARGIN_STEP = 40000,
     ELASTIC_MARGIN_AGAIN = 20000000, /* and had not so long before, */
     ELASTIC_MARGIN = 120000,         /* at most, */
@@ -140,8 +140,9 @@ struct elastic {
     uint64_t begun;    /* ticks: where that was on the timeline, */
     unsigned wakers;   /* and how many fragments are to go for it */
     uint64_t stands;   /* LIVE: ticks: where a clock stands for what was late, or 0, */
-    uint64_t resumes;  /* and up to where it has to see before it goes on */
-    int64_t late;      /* when it last did, */
+    uint64_t resumes;  /* and up to where it has to see before it goes on; of one that runs: what
+                        * is in front of this is not late once more, or lies in a hole */
+    int64_t late;      /* when something last was late for it, */
     int64_t margin;    /* of the target, for what is late now and then */
     int64_t frame;     /* duration of a picture, 1 at least */
     int64_t behind;    /* LIVE: media behind the last whole block, */
@@ -189,7 +190,8 @@ void elastic_awake(struct elastic *e, int64_t now, int64_t sent);
 
 /* In ELASTIC_LIVE: until now nothing behind `seen` on the timeline could be seen, as it had not
  * arrived, or not the whole of its block; trip: round trip, us. A clock that stops may have done so
- * meanwhile: then e->stands, but of few pictures a second it is taken to have gone on. */
+ * meanwhile: then e->stands, but of few pictures a second it is taken to have gone on. One that
+ * runs may have come there: then more is to be in front of it from now on. */
 void elastic_late(struct elastic *e, int64_t now, int64_t trip, uint64_t seen);
 
 /* And when it sees so much it may go on. */

@@ -28,6 +28,7 @@ void lead_open_hole(struct elastic *e)
     if (e->runs && e->lead < 0) {
         e->tfdt += lead_ticks(e, -e->lead);
         e->lead = e->most = 0;
+        e->resumes = e->tfdt;
     }
 }
 
@@ -69,8 +70,10 @@ void elastic_late(struct elastic *e, int64_t now, int64_t trip, uint64_t seen)
     lead_pass_time(e, now);
     if (e->stands || e->lead + trip > had)
         return;
-    if (e->runs)
+    if (e->runs && seen >= e->resumes) {
         add_margin(e, now);
+        e->resumes = e->tfdt;
+    }
     if (!e->dries)
         return;
     e->stands = seen - lead_ticks(e, ELASTIC_STOPS_WITH * e->frame);

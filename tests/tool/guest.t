@@ -45,6 +45,7 @@ number() {
             check $? "$script: $count checks of $plan, exit status $status"
             ended=$((ended + 1))
             ;;
+        '') ;;
         *) echo "# ${line#'# '}" ;;
         esac
     done
@@ -64,10 +65,10 @@ start() {
         for script; do
             echo "# begin $(basename "$script" .sh)"
             timeout "$seconds" "$script"
-            echo "# end $?"
-        done' bash "$script_seconds" "$boot" "$@" >>"$record" 2>"$record.errors"
-    local status=$?
-    cat "$record.errors" >&2
+            printf "\n# end %d\n" "$?"
+        done' bash "$script_seconds" "$boot" "$@" >>"$record" 2> >(exec tee "$record.errors" >&2)
+    local status=$? errors=$!
+    wait "$errors"
     return "$status"
 }
 
@@ -82,12 +83,10 @@ boot() {
         start "$record" "$machine" "${@:ended + 1}"
         status=$?
         ended=$(grep -c '^# end ' "$record")
-        cut=$(awk '/^# begin / { at = NR } /^# end / { at = 0 } END { print at + 0 }' "$record")
-        if [ "$status" != 125 ] || [ "$boot" -ge "$boots" ] || [ "$cut" = 0 ] ||
-            ! grep -q 'Kernel panic' "$record.errors" ||
-            tail -n "+$cut" "$record" | grep -q '^not ok '; then
-            break
-        fi
+        cut=$(awk '/^# begin / { at = NR } /^# end / { at = 0 } END { print at ? at : NR + 1 }' "$record")
+        [ "$status" = 125 ] && [ "$boot" -lt "$boots" ] && [ "$ended" -lt $# ] || break
+        grep -q 'Kernel panic' "$record.errors" || break
+        ! tail -n "+$cut" "$record" | grep -q '^not ok ' || break
         sed -i "$cut,\$d" "$record"
         echo "# the kernel died in $(basename "${*:ended + 1:1}"): a new machine" | tee -a "$record" >&2
     done

@@ -55,7 +55,7 @@ tests/guest/run -c 0 true 2>"$work/err"
 is $? 100 'a bad number is 100'
 is "$(cat "$work/err")" 'run: -c: 0: want a number from 1 to 8' 'and is named'
 
-tests/tool/guest.t panic >"$work/out" 2>"$work/err"
+BOOTS=2 tests/tool/guest.t panic >"$work/out" 2>"$work/err"
 is $? 0 'guest.t: a kernel that dies once'
 is "$(grep -c '^ok .*panic: ' "$work/out")" 3 'its script is run once more, and counts once'
 is "$(grep -c '^# the kernel died in panic.sh: ' "$work/out")" 1 'which is said'

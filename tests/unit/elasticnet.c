@@ -135,6 +135,7 @@ static void late(unsigned fps, int runs)
     elastic_late(&e, now, 50000, tick);
     ok(e.lead == lead && !e.margin, "what is late by less than the lead does not stop it");
     live(SECOND * 2 / 5, 0);
+    lead = e.lead - (now - e.at);
     elastic_late(&e, now, 50000, tick);
     unsigned pads = got.pads;
     if (!runs && !few) {
@@ -147,11 +148,14 @@ static void late(unsigned fps, int runs)
     elastic_seen(&e, now, 50000, e.tfdt);
     int64_t unseen = (int64_t)(e.tfdt - tick) * SECOND / SCALE;
     int64_t want = unseen + (few ? 0 : 2 * frame) - 50000;
-    ok(!e.stands && (runs ? e.lead < want : llabs(e.lead - want) < 2 && e.most == e.lead),
+    ok(!e.stands && (runs ? e.lead == lead : llabs(e.lead - want) < 2 && e.most == e.lead),
        "%s: %d ms", runs ? "a clock that runs is where it was" : "by more: it stood",
        (int)(e.lead / 1000));
     live(4 * SECOND, 0);
     ok(sound() && on_target() && !e.jumps, "and settles: %d ms", (int)(e.lead / 1000));
+    for (unsigned i = 0; runs && i < 2; i++)
+        elastic_late(&e, now, 50000, e.tfdt - (uint64_t)(e.lead + SECOND / 10) * SCALE / SECOND);
+    ok(e.margin == (runs ? ELASTIC_MARGIN_STEP : 0), "late once more: %d ms", (int)e.margin / 1000);
     for (unsigned i = 0; i < 10; i++) {
         elastic_late(&e, now, 50000, e.tfdt - (uint64_t)(e.lead + SECOND / 10) * SCALE / SECOND);
         elastic_seen(&e, now, 50000, e.tfdt);
@@ -160,6 +164,26 @@ static void late(unsigned fps, int runs)
     int64_t margin = few && !runs ? 0 : ELASTIC_MARGIN;
     ok(e.target >= target() + margin * 9 / 10 && e.target <= target() + margin,
        "again and again: the target is %d ms more", (int)((e.target - target()) / 1000));
+}
+
+/* Nothing is late for a clock that waits for the camera, nor known of one that may not run dry. */
+static void not_late(int runs)
+{
+    camera(30, 30, 500);
+    stall(6 * SECOND);
+    join(runs);
+    elastic_init(&e, now, runs, 0);
+    live(12 * SECOND, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t tick = e.tfdt;
+        now += 2 * SECOND; /* no pictures */
+        next_frame += 2 * SECOND;
+        dts += 2 * SCALE;
+        live(SECOND / 10, 0);
+        elastic_late(&e, now, 50000, tick);
+        live(3 * SECOND, 0);
+    }
+    ok(got.holes == (runs ? 3 : 0) && !e.margin && !e.stands, "%u holes, nothing late", got.holes);
 }
 
 /* Of few pictures a second a clock would wait for seconds, so it gets the newest keyframe again. */
@@ -300,6 +324,8 @@ int main(void)
     late(30, 1);
     late(60, 0);
     late(15, 0);
+    not_late(1);
+    not_late(0);
     no_time();
     few(5, 10000, 1);
     few(10, 10000, 1);
