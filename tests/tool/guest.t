@@ -57,6 +57,8 @@ start() {
     local record=$1 options seconds=$((30 + script_seconds * ($# - 2)))
     read -ra options <<<"$2"
     shift 2
+    exec 3> >(exec tee "$record.errors" >&2)
+    local status errors=$!
     # shellcheck disable=SC2016  # it is for the guest's shell
     tests/guest/run -t "$seconds" "${options[@]}" bash -c '
         seconds=$1
@@ -66,8 +68,9 @@ start() {
             echo "# begin $(basename "$script" .sh)"
             timeout "$seconds" "$script"
             printf "\n# end %d\n" "$?"
-        done' bash "$script_seconds" "$boot" "$@" >>"$record" 2> >(exec tee "$record.errors" >&2)
-    local status=$? errors=$!
+        done' bash "$script_seconds" "$boot" "$@" >>"$record" 2>&3
+    status=$?
+    exec 3>&-
     wait "$errors"
     return "$status"
 }
@@ -84,7 +87,9 @@ boot() {
         status=$?
         ended=$(grep -c '^# end ' "$record")
         cut=$(awk '/^# begin / { at = NR } /^# end / { at = 0 } END { print at ? at : NR + 1 }' "$record")
-        [ "$status" = 125 ] && [ "$boot" -lt "$boots" ] && [ "$ended" -lt $# ] || break
+        [ "$status" = 125 ] || break
+        [ "$boot" -lt "$boots" ] || break
+        [ "$ended" -lt $# ] || break
         grep -q 'Kernel panic' "$record.errors" || break
         ! tail -n "+$cut" "$record" | grep -q '^not ok ' || break
         sed -i "$cut,\$d" "$record"
