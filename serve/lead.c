@@ -55,8 +55,9 @@ static void add_margin(struct elastic *e, int64_t now)
 {
     if (e->late && now - e->late < ELASTIC_MARGIN_AGAIN)
         e->margin += ELASTIC_MARGIN_STEP;
-    if (e->margin > ELASTIC_MARGIN)
-        e->margin = ELASTIC_MARGIN;
+    int64_t most = e->runs ? ELASTIC_MARGIN_RUNS : ELASTIC_MARGIN;
+    if (e->margin > most)
+        e->margin = most;
     e->late = now;
 }
 
@@ -66,7 +67,8 @@ void elastic_late(struct elastic *e, int64_t now, int64_t trip, uint64_t seen)
         stood_at(e, seen, now - trip, now);
         return;
     }
-    int64_t had = lead_us(e, e->tfdt - seen) + (e->runs ? 1 : ELASTIC_STOPS_WITH) * e->frame;
+    int64_t left = e->runs ? ELASTIC_UNSURE : ELASTIC_STOPS_WITH * e->frame;
+    int64_t had = lead_us(e, e->tfdt - seen) + left;
     lead_pass_time(e, now);
     if (e->stands || e->lead + trip > had)
         return;
