@@ -27,7 +27,7 @@ enum {
     WANTED = 8,        /* decoded ones, until it goes on */
     LATE_MS = 600,
     BEGIN_BYTES = 250000, /* with so many a clock that runs begins */
-    LATE_PICTURES = 5,   /* on a clock that runs, at most */
+    LATE_PICTURES = 5,    /* on a clock that runs, at most */
     SETTLED = 6 * SECOND,
 };
 
