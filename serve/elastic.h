@@ -55,9 +55,9 @@ enum {
     ELASTIC_MARGIN_STEP = 40000,
     ELASTIC_MARGIN_AGAIN = 20000000, /* and had not so long before, */
     ELASTIC_MARGIN = 120000,         /* at most, */
-    ELASTIC_MARGIN_RUNS = 200000,    /* of a clock that runs, whose lead is only estimated, */
-    ELASTIC_UNSURE = 120000,         /* and may be so much less, */
+    ELASTIC_MARGIN_RUNS = 200000,    /* or this of a clock that runs, */
     ELASTIC_MARGIN_FADE = 60000000,  /* and all but a third of it is gone in so long */
+    ELASTIC_UNSURE = 120000, /* the lead of one that runs is an estimate: it may be so much less */
     ELASTIC_BEGINS = 100000, /* a clock that runs begins this long after the request, or later, */
     ELASTIC_BEGUN_PARTS = 3, /* and after so many tenths of the time that its history takes */
     ELASTIC_SLACK = 50000,   /* this far off it nothing is done */
