@@ -196,19 +196,23 @@ static int64_t begun_after(int64_t since)
     return since * ELASTIC_BEGUN_PARTS / 10;
 }
 
-/* Of a history the lead is counted from the join on, until now. */
+/* Of a history the lead is counted from the join on, until now; this is from when play began. */
+static int64_t lead_since_begun(const struct elastic *e)
+{
+    return e->lead + (e->runs ? begun_after(e->at - e->joined) : 0);
+}
+
 static void count_from_begun(struct elastic *e)
 {
     if (e->runs)
-        e->lead = e->most = e->lead + begun_after(e->at - e->joined);
+        e->lead = e->most = lead_since_begun(e);
 }
 
 /* Comes more slowly than it is watched: what is left of it would only be late. */
-static int is_dry(const struct elastic *e, int64_t now)
+static int is_dry(const struct elastic *e)
 {
-    int64_t since = now - e->joined;
-    return (e->mode == ELASTIC_HISTORY || e->mode == ELASTIC_STILLNESS) && since > ELASTIC_DRY &&
-           e->lead + (e->runs ? begun_after(since) : 0) <= 0;
+    return (e->mode == ELASTIC_HISTORY || e->mode == ELASTIC_STILLNESS) &&
+           e->at - e->joined > ELASTIC_DRY && lead_since_begun(e) <= 0;
 }
 
 static int64_t steer(const struct elastic *e, int64_t duration)
@@ -437,7 +441,7 @@ enum elastic_do elastic_next(struct elastic *e, const struct ring *r, int64_t no
         e->bytes = 0;
         return ELASTIC_PAD;
     }
-    if (is_dry(e, now)) {
+    if (is_dry(e)) {
         count_from_begun(e);
         restart(e, r);
         e->jumps++;

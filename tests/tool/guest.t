@@ -8,7 +8,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 export BUILD=${BUILD:-build}
 script_seconds=200 # each, at most
-boots=${BOOTS:-2}     # of a machine whose kernel dies
+boots=${BOOTS:-2}   # of a machine whose kernel dies
 
 n=0 failed=0
 check() {
